@@ -1,0 +1,34 @@
+//! What goes wrong while bytes are found or read.
+
+use std::io;
+
+/// Why a blob could not be found or read. The message names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The operating system said no.
+    #[error("cannot read {origin}: {error}")]
+    Io {
+        /// The file, or the archive and its member.
+        origin: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It does not have as many bytes as it had when it was found.
+    #[error("{origin} has changed while it was read: expected {expected} bytes, found {found}")]
+    Changed {
+        /// The file, or the archive and its member.
+        origin: String,
+        /// Its size when it was found.
+        expected: u64,
+        /// How many bytes there were.
+        found: u64,
+    },
+    /// The archive cannot be understood.
+    #[error("{origin} is no tar archive that can be read: {problem}")]
+    Archive {
+        /// The archive.
+        origin: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
