@@ -1,1 +1,4 @@
-//! registry-client
+//! The distribution protocol, one client a host.
+
+pub mod auth;
+pub mod http;

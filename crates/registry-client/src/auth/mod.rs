@@ -1,0 +1,1 @@
+//! Who we are, to whom: challenges, tokens, and where credentials come from.

@@ -1,0 +1,78 @@
+//! Requests whose body can be sent again, and their answers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Uri};
+use windlass_source::BlobSource;
+
+/// A request that can be sent any number of times.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// Where to: absolute, its bytes as they were given (upload locations are signed).
+    pub uri: Uri,
+    /// Its headers. Of `Authorization` only those marked sensitive are accepted.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Body,
+}
+
+/// The body of a request. Its length is always known and sent as `Content-Length`.
+#[derive(Clone)]
+pub enum Body {
+    /// None; `Content-Length: 0` where the method has a body as a rule.
+    Empty,
+    /// A few bytes.
+    Bytes(Bytes),
+    /// A blob, or the rest of one.
+    Source {
+        /// Where it comes from.
+        source: Arc<dyn BlobSource>,
+        /// The first byte that is sent.
+        offset: u64,
+        /// How many bytes are sent from there.
+        length: u64,
+        /// Is told of bytes as they are handed to the socket.
+        progress: Option<Progress>,
+    },
+}
+
+/// Called with the number of bytes that were just handed to the socket.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// The head of an answer, with its body still to come.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The URI that gave it, after redirects: what a relative `Location` is relative to.
+    pub uri: Uri,
+}
+
+impl Body {
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Body::Empty => 0,
+            Body::Bytes(bytes) => bytes.len() as u64,
+            Body::Source { length, .. } => *length,
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Body::Empty => f.write_str("Empty"),
+            Body::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Body::Source { source, offset, length, .. } => {
+                write!(f, "Source({}, {offset}+{length})", source.origin())
+            }
+        }
+    }
+}
