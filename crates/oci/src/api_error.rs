@@ -62,14 +62,17 @@ impl ErrorBody {
 
 impl fmt::Display for ErrorBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.errors.iter().enumerate() {
+        for (index, error) in self.errors.iter().take(ERRORS_SHOWN).enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
             }
             error.fmt(f)?;
         }
-        match &self.text {
-            Some(text) if self.errors.is_empty() => f.write_str(text),
+        match (&self.text, self.errors.len()) {
+            (Some(text), 0) => f.write_str(text),
+            (_, count) if count > ERRORS_SHOWN => {
+                write!(f, "; … and {} more", count - ERRORS_SHOWN)
+            }
             _ => Ok(()),
         }
     }
@@ -92,6 +95,9 @@ impl fmt::Display for ApiError {
 
 /// How many characters of any one text of a registry are shown.
 const SHOWN: usize = 400;
+
+/// How many errors of one body are shown.
+const ERRORS_SHOWN: usize = 5;
 
 fn read_one(value: Value) -> Option<ApiError> {
     let Value::Object(mut object) = value else {
@@ -208,12 +214,50 @@ mod tests {
         assert_eq!(body.chars().count(), SHOWN + 1);
     }
 
+    #[test]
+    fn many_errors_are_counted_and_not_all_shown() {
+        let body = |count: usize| {
+            let errors = vec![r#"{"code":"X"}"#; count].join(",");
+            ErrorBody::parse(format!(r#"{{"errors":[{errors}]}}"#).as_bytes())
+        };
+        assert_eq!(body(5).to_string(), "X; X; X; X; X");
+        assert_eq!(body(7).to_string(), "X; X; X; X; X; … and 2 more");
+        assert_eq!(body(7).errors.len(), 7);
+    }
+
+    /// JSON as a registry with a bad day might send it, in the places where errors are looked for.
+    fn some_error() -> impl Strategy<Value = Value> {
+        let text = prop_oneof![".{0,20}", ".{300,900}"].prop_map(Value::from);
+        let scalar = prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), text];
+        let value = scalar.clone().prop_recursive(4, 40, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
+                prop::collection::hash_map(".{0,9}", inner, 0..8)
+                    .prop_map(|object| object.into_iter().collect()),
+            ]
+        });
+        let key = prop::sample::select(vec!["code", "message", "detail", "details", "error"]);
+        prop::collection::hash_map(key.prop_map(str::to_owned), prop_oneof![scalar, value], 0..5)
+            .prop_map(|object| object.into_iter().collect())
+    }
+
     proptest! {
         #[test]
         fn any_body_gives_one_bounded_printable_line(body: Vec<u8>) {
             let line = ErrorBody::parse(&body).to_string();
             prop_assert!(!line.chars().any(char::is_control));
             prop_assert!(line.chars().count() <= SHOWN + 1);
+        }
+
+        #[test]
+        fn any_errors_give_one_bounded_printable_line(
+            errors in prop::collection::vec(some_error(), 0..20),
+        ) {
+            let body = serde_json::json!({ "errors": errors }).to_string();
+            let line = ErrorBody::parse(body.as_bytes()).to_string();
+            prop_assert!(!line.chars().any(char::is_control));
+            // Each shows a code, a message and a detail, and a few characters between them.
+            prop_assert!(line.chars().count() <= ERRORS_SHOWN * (3 * (SHOWN + 1) + 10) + 30);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Digest, MediaType};
 
@@ -22,10 +22,14 @@ pub struct Descriptor {
     /// How many bytes it has.
     pub size: u64,
     /// Where else it may be found.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// Free-form notes, in the order of their keys.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub annotations: BTreeMap<String, String>,
     /// The content itself, in base64; see [`Descriptor::inline`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,7 +53,12 @@ pub struct Platform {
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
     /// Features of the operating system that are needed.
-    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub os_features: Vec<String>,
     /// The variant of the processor: `v7`, `v8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +114,16 @@ impl fmt::Display for Platform {
     }
 }
 
+/// Reads `null` as nothing in it: that is how Go writes a list that was never filled, and so do
+/// the tools written in it.
+pub(crate) fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +138,24 @@ mod tests {
         assert_eq!(descriptor.size, 7682);
         assert_eq!(descriptor.platform.unwrap().to_string(), "linux/arm/v7");
         assert_eq!(descriptor.annotations.keys().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn null_is_read_as_nothing() {
+        let digest = Digest::sha256(b"");
+        let text = format!(
+            r#"{{"mediaType":"a/b","digest":"{digest}","size":0,"urls":null,"annotations":null,
+            "platform":{{"os":"linux","architecture":"amd64","os.features":null}}}}"#
+        );
+        let mut expected = Descriptor::of(MediaType::new("a/b"), b"");
+        expected.platform = Some(Platform {
+            architecture: "amd64".to_owned(),
+            os: "linux".to_owned(),
+            os_version: None,
+            os_features: Vec::new(),
+            variant: None,
+        });
+        assert_eq!(serde_json::from_str::<Descriptor>(&text).unwrap(), expected);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use crate::descriptor::null_is_empty;
 use crate::{Descriptor, Digest, MediaType};
 
 /// A manifest or an index as it is sent: its bytes, their digest, and its media type.
@@ -19,6 +20,7 @@ pub struct RawManifest {
 }
 
 /// What a manifest refers to.
+#[expect(clippy::large_enum_variant, reason = "few live at once; a box would only be in the way")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manifest {
     /// One image or artifact: a config and layers.
@@ -36,14 +38,14 @@ pub struct ImageManifest {
     /// The configuration.
     pub config: Descriptor,
     /// The layers, the lowest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub layers: Vec<Descriptor>,
     /// The manifest that this one is about (a signature's image).
     pub subject: Option<Descriptor>,
     /// What kind of artifact this is.
     pub artifact_type: Option<String>,
     /// Free-form notes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -54,14 +56,14 @@ pub struct ImageIndex {
     /// The media type that the index says of itself.
     pub media_type: Option<MediaType>,
     /// What it lists: manifests as a rule, but blobs are legal (build caches have them).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub manifests: Vec<Descriptor>,
     /// The manifest that this one is about.
     pub subject: Option<Descriptor>,
     /// What kind of artifact this is.
     pub artifact_type: Option<String>,
     /// Free-form notes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -207,9 +209,11 @@ mod tests {
         check(MediaType::OCI_MANIFEST, &image, Ok(3));
         check(MediaType::DOCKER_MANIFEST, &image, Ok(3));
         check(MediaType::OCI_MANIFEST, &format!(r#"{{"config":{config}}}"#), Ok(1));
+        check(MediaType::OCI_MANIFEST, &format!(r#"{{"config":{config},"layers":null}}"#), Ok(1));
         let child = descriptor(&MediaType::OCI_MANIFEST, b"m");
         check(MediaType::OCI_INDEX, &format!(r#"{{"manifests":[{child}]}}"#), Ok(1));
         check(MediaType::DOCKER_INDEX, r#"{"manifests":[]}"#, Ok(0));
+        check(MediaType::DOCKER_INDEX, r#"{"manifests":null,"annotations":null}"#, Ok(0));
     }
 
     #[test]

@@ -209,9 +209,7 @@ impl FromStr for Registry {
     fn from_str(text: &str) -> Result<Registry, ReferenceError> {
         let bad = |problem| ReferenceError::BadHost(text.to_owned(), problem);
         let (host, port) = split_port(text);
-        if let Some(port) = port
-            && (port.is_empty() || port.len() > 5 || port.parse::<u16>().is_err_or_zero())
-        {
+        if port.is_some_and(|port| !is_port(port)) {
             return Err(bad("a port is a number from 1 to 65535"));
         }
         if let Some(address) = host.strip_prefix('[') {
@@ -361,6 +359,12 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Digits only: `u16` alone would take a `+` in front, which no URL does.
+fn is_port(text: &str) -> bool {
+    let digits = text.len() <= 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits && matches!(text.parse::<u16>(), Ok(1..))
+}
+
 /// Docker's rule, which all clients share: what stands before the first `/` is a host where it
 /// has a dot or a port or is `localhost`, otherwise it is part of a name.
 fn looks_like_host(text: &str) -> bool {
@@ -424,8 +428,9 @@ fn check_tag(tag: &str) -> Result<(), String> {
     if tag.is_empty() {
         return Err("it is empty".to_owned());
     }
-    if tag.len() > LONGEST_TAG {
-        return Err(format!("it has {} characters, at most 128 are allowed", tag.chars().count()));
+    let length = tag.chars().count();
+    if length > LONGEST_TAG {
+        return Err(format!("it has {length} characters, at most {LONGEST_TAG} are allowed"));
     }
     if tag.starts_with(['.', '-']) {
         return Err("it begins with `.` or `-`".to_owned());
@@ -443,16 +448,6 @@ fn shorten(text: &str) -> String {
     match text.char_indices().nth(LONGEST_TAG + 12) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.to_owned(),
-    }
-}
-
-trait IsErrOrZero {
-    fn is_err_or_zero(&self) -> bool;
-}
-
-impl<E> IsErrOrZero for Result<u16, E> {
-    fn is_err_or_zero(&self) -> bool {
-        !matches!(self, Ok(1..))
     }
 }
 
@@ -512,6 +507,7 @@ mod tests {
         check("host.io:/app", Err("a port is a number"));
         check("host.io:0/app", Err("a port is a number"));
         check("host.io:65536/app", Err("a port is a number"));
+        check("host.io:+80/app", Err("a port is a number"));
         check("-host.io/app", Err("begins or ends with `-`"));
         check("host_name.io/app", Err("letters, digits"));
         check("host..io/app", Err("empty part between dots"));
@@ -570,6 +566,7 @@ mod tests {
         check("a b", Some("' ' is not allowed"));
         check("a:b", Some("':' is not allowed"));
         check("ä", Some("'ä' is not allowed"));
+        check(&"ä".repeat(128), Some("'ä' is not allowed"));
     }
 
     #[test]
@@ -582,7 +579,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_parsed_is_parsed_again_as_the_same(text in "[a-zA-Z0-9._:/@\\[\\]-]{0,80}") {
+        fn what_is_parsed_is_parsed_again_as_the_same(text in "[a-zA-Z0-9._:/@+\\[\\]-]{0,80}") {
             if let Ok(repository) = text.parse::<Repository>() {
                 let again: Repository = repository.to_string().parse().unwrap();
                 prop_assert_eq!(again, repository);
