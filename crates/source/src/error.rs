@@ -20,7 +20,7 @@ pub enum SourceError {
         origin: String,
         /// Its size when it was found.
         expected: u64,
-        /// How many bytes there were.
+        /// How many bytes there were; where it has grown, at least that many.
         found: u64,
     },
     /// The archive cannot be understood.
@@ -31,4 +31,18 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+impl SourceError {
+    /// The system's `error`, with the name of what was read.
+    #[must_use]
+    pub fn io(origin: &str, error: io::Error) -> SourceError {
+        SourceError::Io { origin: origin.to_owned(), error }
+    }
+
+    /// Whether it says that there is nothing of that name.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, SourceError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound)
+    }
 }

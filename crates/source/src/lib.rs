@@ -4,10 +4,26 @@
 //! registry asks. A [`Store`] finds the source of a descriptor. Both are asynchronous at their
 //! face; what blocks (files) does so in a thread of its own behind [`read_ahead`].
 
+mod archive;
 mod blob;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod directory;
 mod error;
+mod file;
+mod files;
+mod memory;
+mod read_ahead;
 mod store;
 
+#[doc(hidden)]
+pub use archive::ArchiveIndex;
+pub use archive::{ArchiveStore, MemberSource};
 pub use blob::{BlobReader, BlobSource};
+pub use directory::DirectoryStore;
 pub use error::SourceError;
+pub use file::FileSource;
+pub use files::FilesStore;
+pub use memory::{MemorySource, MemoryStore};
+pub use read_ahead::{Extent, PIECE, read_ahead};
 pub use store::{Store, Stores};
