@@ -23,12 +23,19 @@ pub enum HttpError {
     /// The connection broke before an answer was read. What was sent may have arrived.
     #[error("the connection broke: {0}")]
     Broken(String),
+    /// The connection broke before the first byte of the request's body was sent: a request that
+    /// has a body was certainly not carried out. One without a body never ends so.
+    #[error("the connection broke before anything was sent: {0}")]
+    Unsent(String),
     /// No byte of an unfinished body moved for that long.
     #[error("no byte moved for {0:?}")]
     Stalled(Duration),
     /// The request was sent whole, and there was no answer for that long.
     #[error("no answer for {0:?}")]
     AnswerTimeout(Duration),
+    /// The URL of the request, or of a redirect, is none that can be asked.
+    #[error("{0}")]
+    Uri(String),
     /// A redirect that cannot be followed.
     #[error("{0}")]
     Redirect(String),

@@ -1,10 +1,10 @@
-//! Requests whose body can be sent again, and their answers.
+//! Requests whose body can be sent again.
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, Uri};
 use windlass_source::BlobSource;
 
 /// A request that can be sent any number of times.
@@ -14,7 +14,8 @@ pub struct Request {
     pub method: Method,
     /// Where to: absolute, its bytes as they were given (upload locations are signed).
     pub uri: Uri,
-    /// Its headers. Of `Authorization` only those marked sensitive are accepted.
+    /// Its headers. `Authorization`, and every other one marked sensitive, goes to the origin of
+    /// `uri` only, whatever redirects say.
     pub headers: HeaderMap,
     /// Its body.
     pub body: Body,
@@ -42,16 +43,6 @@ pub enum Body {
 
 /// Called with the number of bytes that were just handed to the socket.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
-
-/// The head of an answer, with its body still to come.
-pub struct Answer {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// The URI that gave it, after redirects: what a relative `Location` is relative to.
-    pub uri: Uri,
-}
 
 impl Body {
     /// How many bytes it has.
