@@ -1,5 +1,6 @@
 //! Holds the shape of the house: arrows between crates run down only, and each kind of outside
 //! thing (TLS, HTTP, the terminal, the environment) is known in one place.
+#![expect(clippy::unwrap_used, reason = "a test's helpers may stop at the first surprise too")]
 
 use std::collections::BTreeSet;
 use std::fs;
