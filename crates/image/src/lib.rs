@@ -1,1 +1,18 @@
-//! image
+//! OCI image layouts, and the graph of everything that an image is made of.
+//!
+//! A [`Layout`] is a directory or a tar archive with an `index.json`: a store of blobs, and the
+//! roots among them. A [`Graph`] is what one root reaches, found in any
+//! [`Store`](windlass_source::Store) and checked. Nothing here writes, and nothing knows a registry.
+
+mod graph;
+mod layout;
+mod root;
+
+pub use graph::{
+    BlobNode, BlobRole, Graph, GraphError, GraphOptions, ManifestContent, ManifestNode, Mention,
+    Problem, Warning,
+};
+#[doc(hidden)]
+pub use layout::parse_index;
+pub use layout::{Layout, LayoutError};
+pub use root::{Root, Roots};
