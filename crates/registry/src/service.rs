@@ -8,10 +8,15 @@ use std::task::{Context, Poll};
 use axum::BoxError;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, EXPECT, HeaderName};
+use http::{HeaderValue, Method, Request, Response};
+use http_body::Body as _;
 use tower_service::Service;
 
 use crate::Registry;
+use crate::exchange::{self, Exchange};
+use crate::failure::Failure;
+use crate::router;
 
 /// The distribution protocol on a [`Registry`]; see [`Registry::service`].
 #[derive(Clone, Debug)]
@@ -33,11 +38,30 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let _ = (request.map(Body::new), &self.registry);
-        Box::pin(async {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
-            Ok(response)
-        })
+        let (parts, body) = request.into_parts();
+        let registry = self.registry.clone();
+        let exchange = Exchange { registry, parts, body: Some(Body::new(body)) };
+        Box::pin(async move { Ok(answer(exchange).await) })
     }
+}
+
+/// Old clients look for it before they believe that this is a registry.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+async fn answer(mut exchange: Exchange) -> Response<Body> {
+    let result = router::route(&mut exchange).await;
+    // A client that waits for leave to send its body is not given it just to be refused.
+    let waits = exchange.header(&EXPECT).is_some();
+    if let Some(body) = exchange.body.take().filter(|_| !waits) {
+        exchange::leave(body);
+    }
+    let mut response = result.unwrap_or_else(Failure::into_response);
+    response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    if exchange.parts.method == Method::HEAD {
+        if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        *response.body_mut() = Body::empty();
+    }
+    response
 }

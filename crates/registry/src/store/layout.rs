@@ -49,11 +49,11 @@ impl Layout {
     }
 
     pub(crate) fn blob(&self, name: &RepositoryName, digest: &Digest) -> PathBuf {
-        by_digest(self.repository(name).join("_blobs"), digest)
+        by_digest(&self.repository(name).join("_blobs"), digest)
     }
 
     pub(crate) fn manifest(&self, name: &RepositoryName, digest: &Digest) -> PathBuf {
-        by_digest(self.repository(name).join("_manifests"), digest)
+        by_digest(&self.repository(name).join("_manifests"), digest)
     }
 
     pub(crate) fn tags(&self, name: &RepositoryName) -> PathBuf {
@@ -65,7 +65,7 @@ impl Layout {
     }
 
     pub(crate) fn referrers(&self, name: &RepositoryName, subject: &Digest) -> PathBuf {
-        by_digest(self.repository(name).join("_referrers"), subject)
+        by_digest(&self.repository(name).join("_referrers"), subject)
     }
 
     pub(crate) fn referrer(
@@ -74,10 +74,10 @@ impl Layout {
         subject: &Digest,
         referrer: &Digest,
     ) -> PathBuf {
-        by_digest(self.referrers(name, subject), referrer)
+        by_digest(&self.referrers(name, subject), referrer)
     }
 }
 
-fn by_digest(folder: PathBuf, digest: &Digest) -> PathBuf {
+fn by_digest(folder: &Path, digest: &Digest) -> PathBuf {
     folder.join(digest.algorithm().name()).join(digest.hex())
 }

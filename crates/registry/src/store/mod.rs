@@ -23,22 +23,38 @@
 //!
 //! The file system must tell upper from lower case, since tags do.
 
+mod catalog;
 mod disk;
 mod layout;
+mod manifests;
+mod opening;
+mod referrers;
 
+use std::fs::File;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use windlass_oci::{Digest, RawManifest, RepositoryName, Tag};
+use windlass_oci::{Digest, RepositoryName};
 
-use disk::Disk;
+pub(crate) use disk::{Disk, names, present, read};
 use layout::Layout;
+pub(crate) use manifests::{Put, PutRefusal};
 
 /// Reads what is in a registry. Every function looks at the disk and blocks for as long.
 #[derive(Debug)]
 pub struct Store {
     layout: Layout,
     disk: Disk,
+    /// Writers of manifests, tags and marks take turns, repository by repository.
+    turns: [Mutex<()>; TURNS],
+    /// Locked for as long as the store lives.
+    _lock: File,
 }
+
+/// Repositories that share a lock by chance only wait for each other.
+const TURNS: usize = 64;
 
 impl Store {
     /// Whether `repository` has a blob; one in another repository does not count.
@@ -46,39 +62,78 @@ impl Store {
         disk::exists(&self.layout.blob(repository, digest))
     }
 
-    /// Whether `repository` has a manifest.
-    pub fn manifest_exists(
+    /// How many bytes a blob of `repository` has; `None` where it does not have it.
+    pub fn blob_size(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> io::Result<Option<u64>> {
+        Ok(self.open_blob(repository, digest)?.map(|(_, size)| size))
+    }
+
+    /// A blob's bytes and their number.
+    pub(crate) fn open_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> io::Result<Option<(File, u64)>> {
+        if !self.blob_exists(repository, digest)? {
+            return Ok(None);
+        }
+        let file = File::open(self.layout.content(digest))?;
+        let size = file.metadata()?.len();
+        Ok(Some((file, size)))
+    }
+
+    /// Takes a finished file, synced and of that digest, as a blob of `repository`.
+    pub(crate) fn take_blob(
+        &self,
+        file: &Path,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> io::Result<()> {
+        self.disk.publish(file, &self.layout.content(digest))?;
+        self.disk.mark(&self.layout.blob(repository, digest))
+    }
+
+    /// Lets `repository` have a blob of `from` too; whether `from` has it.
+    pub(crate) fn mount_blob(
+        &self,
+        repository: &RepositoryName,
+        from: &RepositoryName,
+        digest: &Digest,
+    ) -> io::Result<bool> {
+        if !self.blob_exists(from, digest)? {
+            return Ok(false);
+        }
+        self.disk.mark(&self.layout.blob(repository, digest))?;
+        Ok(true)
+    }
+
+    /// Takes a blob from `repository`; whether it had it.
+    pub(crate) fn remove_blob(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
     ) -> io::Result<bool> {
-        disk::exists(&self.layout.manifest(repository, digest))
+        let _turn = self.turn(repository);
+        self.disk.remove(&self.layout.blob(repository, digest))
     }
 
-    /// A manifest of `repository`, verbatim, with its media type.
-    pub fn manifest(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> io::Result<Option<RawManifest>> {
-        let _ = (repository, digest);
-        Ok(None)
+    /// The folder of the upload sessions.
+    pub(crate) fn uploads_folder(&self) -> std::path::PathBuf {
+        self.layout.uploads()
     }
 
-    /// The digest that a tag names.
-    pub fn tag(&self, repository: &RepositoryName, tag: &Tag) -> io::Result<Option<Digest>> {
-        let _ = (repository, tag);
-        Ok(None)
+    /// How files are written here.
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
-    /// The tags of `repository` in byte order; `None` where there is no such repository.
-    pub fn tags(&self, repository: &RepositoryName) -> io::Result<Option<Vec<Tag>>> {
-        let _ = repository;
-        Ok(None)
-    }
-
-    /// All repositories in byte order.
-    pub fn repositories(&self) -> io::Result<Vec<RepositoryName>> {
-        Ok(Vec::new())
+    fn turn(&self, repository: &RepositoryName) -> MutexGuard<'_, ()> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(repository);
+        let index = usize::try_from(hash % TURNS as u64).unwrap_or(0);
+        // Whoever panicked left the disk in order: every single step on it is whole.
+        self.turns[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
