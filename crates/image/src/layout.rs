@@ -4,6 +4,9 @@
 //! Which of the two it is, is decided by what is there, not by its name. What builders leave out of
 //! the small files is tolerated; a layout is read and never written.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::FuturesOrdered;
 use windlass_oci::{Descriptor, Digest, Hasher, Manifest, MediaType, RawManifest};
 use windlass_source::{BlobSource, MemorySource, Store};
 
@@ -110,8 +112,7 @@ impl<'a> Reader<'a> {
         let mut absent = HashSet::new();
         let mut level = vec![root.clone()];
         for _ in 0..MAX_LEVELS {
-            let reading = level.iter().map(|descriptor| self.read_manifest(descriptor));
-            let read: Vec<_> = stream::iter(reading).buffered(AT_ONCE).collect().await;
+            let read = each(&level, |descriptor| self.read_manifest(descriptor).boxed()).await;
             let mut below = Vec::new();
             for (descriptor, read) in level.iter().zip(read) {
                 let content = match read {
@@ -240,8 +241,8 @@ impl<'a> Reader<'a> {
     }
 
     async fn find_blobs(&mut self, blobs: Vec<(BlobRole, Descriptor)>) -> Vec<BlobNode> {
-        let finding = blobs.iter().map(|(role, descriptor)| self.find_blob(*role, descriptor));
-        let found: Vec<_> = stream::iter(finding).buffered(AT_ONCE).collect().await;
+        let found =
+            each(&blobs, |(role, descriptor)| self.find_blob(*role, descriptor).boxed()).await;
         let mut nodes = Vec::new();
         for ((role, descriptor), found) in blobs.into_iter().zip(found) {
             match found {
@@ -288,6 +289,20 @@ impl<'a> Reader<'a> {
         }
         Ok(Some(source))
     }
+}
+
+/// Does something with all `items`, [`AT_ONCE`] at a time; the results are in their order.
+async fn each<'a, T, R>(items: &'a [T], start: impl Fn(&'a T) -> BoxFuture<'a, R>) -> Vec<R> {
+    let mut running = FuturesOrdered::new();
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        if running.len() == AT_ONCE {
+            results.extend(running.next().await);
+        }
+        running.push_back(start(item));
+    }
+    results.extend(running.collect::<Vec<_>>().await);
+    results
 }
 
 /// Reads all of `source`, piece by piece.
