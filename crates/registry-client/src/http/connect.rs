@@ -16,14 +16,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower_service::Service;
 
 use super::exchange::{io_words, words};
 use super::half_dead::{HalfDead, Wire};
 use super::origin::Origin;
-use super::pool::{Connection, Task};
+use super::pool::{Connection, Forward, Task};
+use super::proxy::{Chooser, Proxy, tunnel};
+use super::tls::Tls;
 use super::{HttpConfig, HttpError};
 
 /// How much of a body is buffered: one piece of it goes out while the next is read.
@@ -39,6 +40,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(super) struct Connector {
     connect_timeout: Duration,
     resolve_timeout: Duration,
+    handshake_timeout: Duration,
+    pub(super) tls: Tls,
+    proxies: Chooser,
 }
 
 impl Connector {
@@ -46,30 +50,60 @@ impl Connector {
         Connector {
             connect_timeout: config.connect_timeout,
             resolve_timeout: config.resolve_timeout,
+            handshake_timeout: config.handshake_timeout,
+            tls: Tls::new(config.tls.clone(), config.handshake_timeout),
+            proxies: Chooser::new(&config.proxies),
         }
     }
 
     /// A fresh connection to `origin`, ready for its first request.
     pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, HttpError> {
-        if origin.secure {
-            return Err(HttpError::Tls("not understood yet".to_owned()));
-        }
         let wire = Wire::default();
-        let stream = HalfDead::new(self.tcp(origin).await?, wire.clone());
-        let stream: Box<dyn Stream> = Box::new(stream);
+        let proxy = self.proxies.choose(origin)?;
+        let mut stream = match &proxy {
+            None => self.tcp(origin, &wire).await?,
+            Some(proxy) => {
+                let about_proxy = |error| of_proxy(error, proxy);
+                let stream = self.to_proxy(proxy, &wire).await.map_err(about_proxy)?;
+                if origin.secure { self.through(stream, proxy, origin).await? } else { stream }
+            }
+        };
+        if origin.secure {
+            stream = self.tls.wrap(origin, stream).await?;
+        }
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(BUFFER)
             .writev(true)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| HttpError::Broken(words(&error)))?;
+            .map_err(|error| HttpError::Connect(words(&error)))?;
         // Its errors are told to the one who waits for the answer.
         let task = Task(tokio::spawn(async move { drop(connection.await) }).abort_handle());
-        Ok(Connection { origin: origin.clone(), sender, wire, forward: None, _task: task })
+        let forward = proxy.filter(|_| !origin.secure).map(|proxy| Forward { login: proxy.login });
+        Ok(Connection { origin: origin.clone(), sender, wire, forward, _task: task })
+    }
+
+    async fn to_proxy(&self, proxy: &Proxy, wire: &Wire) -> Result<Box<dyn Stream>, HttpError> {
+        let stream = self.tcp(&proxy.origin, wire).await?;
+        if proxy.origin.secure { self.tls.wrap(&proxy.origin, stream).await } else { Ok(stream) }
+    }
+
+    async fn through(
+        &self,
+        stream: Box<dyn Stream>,
+        proxy: &Proxy,
+        origin: &Origin,
+    ) -> Result<Box<dyn Stream>, HttpError> {
+        let tunnel = timeout(self.handshake_timeout, tunnel(stream, proxy, origin)).await;
+        tunnel.unwrap_or_else(|_| {
+            let name = proxy.origin.host_and_port();
+            let limit = self.handshake_timeout;
+            Err(HttpError::Connect(format!("the proxy {name} opens no way within {limit:?}")))
+        })
     }
 
     /// A TCP connection, to whichever of the host's addresses answers first (RFC 8305).
-    async fn tcp(&self, origin: &Origin) -> Result<TcpStream, HttpError> {
+    async fn tcp(&self, origin: &Origin, wire: &Wire) -> Result<Box<dyn Stream>, HttpError> {
         let resolver = Resolver { timeout: self.resolve_timeout, found: Arc::default() };
         let found = Arc::clone(&resolver.found);
         let mut connector = HttpConnector::new_with_resolver(resolver);
@@ -79,7 +113,7 @@ impl Connector {
         let invalid = |_| HttpError::Uri(format!("{} is no host name", origin.host));
         let uri: Uri = format!("http://{}/", origin.host_and_port()).parse().map_err(invalid)?;
         match connector.call(uri).await {
-            Ok(stream) => Ok(stream.into_inner()),
+            Ok(stream) => Ok(Box::new(HalfDead::new(stream.into_inner(), wire.clone()))),
             Err(error) => {
                 let found = found.lock().unwrap_or_else(PoisonError::into_inner);
                 Err(match &*found {
@@ -117,6 +151,17 @@ impl Connector {
             tried.push(origin.host_and_port());
         }
         format!("{}: {what}", tried.join(", "))
+    }
+}
+
+/// An error on the way to a proxy, as one on the way to the host behind it.
+fn of_proxy(error: HttpError, proxy: &Proxy) -> HttpError {
+    let name = proxy.origin.host_and_port();
+    match error {
+        HttpError::Tls(what) => HttpError::Tls(format!("to the proxy {name}: {what}")),
+        HttpError::Connect(what) => HttpError::Connect(format!("the proxy {what}")),
+        HttpError::Resolve(what) => HttpError::Connect(format!("the proxy {name}: {what}")),
+        other => other,
     }
 }
 

@@ -210,7 +210,7 @@ fn http_error(error: &hyper::Error, flow: &Flow, connection: &Connection) -> Htt
     if let Some(problem) = flow.take_problem() {
         return HttpError::Source(problem);
     }
-    if let Some(problem) = tls::problem(error, &connection.origin) {
+    if let Some(problem) = tls::late_problem(error, &connection.origin) {
         return HttpError::Tls(problem);
     }
     if error.is_parse() {

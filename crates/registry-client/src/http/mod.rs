@@ -16,6 +16,7 @@ pub mod location;
 mod message;
 mod origin;
 mod pool;
+mod proxy;
 mod redirect;
 mod stats;
 #[cfg(test)]

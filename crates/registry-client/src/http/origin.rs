@@ -23,14 +23,21 @@ impl Origin {
             Some("https") => true,
             _ => return Err(HttpError::Uri(format!("{} is no http or https URL", bare(uri)))),
         };
-        match uri.host() {
-            Some(host) if !host.is_empty() => Ok(Origin {
-                secure,
-                host: host.to_ascii_lowercase(),
-                port: uri.port_u16().unwrap_or(default_port(secure)),
-            }),
-            _ => Err(HttpError::Uri(format!("{} has no host", bare(uri)))),
+        let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        let host = uri.host().unwrap_or_default();
+        if host.is_empty() {
+            return Err(HttpError::Uri(format!("{} has no host", bare(uri))));
         }
+        let after_user = authority.rsplit('@').next().unwrap_or_default();
+        let port = match after_user.strip_prefix(host).unwrap_or_default() {
+            "" | ":" => default_port(secure),
+            // The crate http takes a port that is too large for none.
+            port => port
+                .trim_start_matches(':')
+                .parse()
+                .map_err(|_| HttpError::Uri(format!("{} has no port that exists", bare(uri))))?,
+        };
+        Ok(Origin { secure, host: host.to_ascii_lowercase(), port })
     }
 
     /// `host[:port]`, as the `Host` header has it: without the scheme's default port.
@@ -94,6 +101,7 @@ mod tests {
     fn default_ports_and_letter_case_make_no_difference() {
         assert_eq!(origin("https://Ghcr.io/a"), origin("https://ghcr.io:443/b"));
         assert_eq!(origin("http://h"), origin("http://h:80/"));
+        assert_eq!(origin("http://h"), origin("http://user@h:/"));
         assert_ne!(origin("http://h"), origin("https://h"));
         assert_ne!(origin("https://h:80"), origin("https://h"));
         assert_ne!(origin("https://h"), origin("https://h.h"));
@@ -132,5 +140,7 @@ mod tests {
         let error = Origin::of(&"ftp://u:secret@h/a?sig=secret".parse().unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "ftp://h/a is no http or https URL");
         assert!(Origin::of(&"/a".parse().unwrap()).is_err());
+        let error = Origin::of(&"http://h:99999/".parse().unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "http://h:99999/ has no port that exists");
     }
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use windlass_oci::Digest;
 use windlass_source::{BlobReader, BlobSource, SourceError};
 
@@ -218,14 +219,22 @@ impl BlobReader for Zeroes {
 
 /// What was heard, in the order it was.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Heard(Arc<Mutex<Vec<String>>>);
+pub(super) struct Heard(Arc<(Mutex<Vec<String>>, Notify)>);
 
 impl Heard {
     pub(super) fn push(&self, text: impl Into<String>) {
-        self.0.lock().unwrap().push(text.into());
+        self.0.0.lock().unwrap().push(text.into());
+        self.0.1.notify_one();
     }
 
     pub(super) fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.0.0.lock().unwrap().clone()
+    }
+
+    /// Waits until so many things were heard.
+    pub(super) async fn wait_for(&self, count: usize) {
+        while self.all().len() < count {
+            self.0.1.notified().await;
+        }
     }
 }
