@@ -1,0 +1,258 @@
+//! Pushes images: one pusher a process, any number of images and repositories at once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::{Either, select, try_join_all};
+use windlass_image::Graph;
+use windlass_oci::{Digest, Registry, Repository, Tag};
+use windlass_registry_client::auth::CredentialProvider;
+use windlass_registry_client::http::Http;
+use windlass_registry_client::{Client, ClientOptions};
+
+use crate::execute::bring_content;
+use crate::failure::{Failure, Interrupt};
+use crate::known::KnownBlobs;
+use crate::plan::{Expectations, Plan, TagAction, TagPolicy, plan};
+use crate::receipt::{Outcome, Receipt, TagStatus};
+use crate::reporter::{Event, Reporter, Silent};
+use crate::survey::{Depth, survey};
+use crate::tags::set_tags;
+use crate::target::Target;
+
+/// Pushes images. What it learns of hosts and their blobs lives as long as it does.
+pub struct Pusher {
+    options: PusherOptions,
+    clients: Mutex<HashMap<Registry, Client>>,
+    known: KnownBlobs,
+}
+
+/// What a pusher works with.
+#[derive(Clone)]
+pub struct PusherOptions {
+    /// Connections.
+    pub http: Http,
+    /// Where credentials come from.
+    pub credentials: Arc<dyn CredentialProvider>,
+    /// How to deal with a host.
+    pub host: Arc<dyn Fn(&Registry) -> ClientOptions + Send + Sync>,
+}
+
+/// One image, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The image.
+    pub image: Arc<Graph>,
+    /// Where to, in this order.
+    pub repositories: Vec<Repository>,
+    /// The tags to set in each repository, in this order.
+    pub tags: Vec<Tag>,
+    /// Whether tags may be moved.
+    pub tag_policy: TagPolicy,
+    /// What tags must name before they are set.
+    pub expected_tags: Expectations,
+}
+
+/// How a push ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// One receipt an image, in the order of the jobs.
+    pub receipts: Vec<Receipt>,
+    /// The first failure; it stopped everything after it.
+    pub failure: Option<Failure>,
+}
+
+/// How long an end before the end may take to cancel what is open at registries.
+const TIDY_UP: Duration = Duration::from_millis(800);
+
+impl Pusher {
+    /// A pusher that has asked nobody yet.
+    #[must_use]
+    pub fn new(options: PusherOptions) -> Pusher {
+        Pusher { options, clients: Mutex::default(), known: KnownBlobs::default() }
+    }
+
+    /// Pushes one image.
+    pub async fn push(&self, job: Job) -> Finished {
+        self.push_all(&[job], Arc::new(Silent), std::future::pending()).await
+    }
+
+    /// Pushes images, tells `reporter`, and ends early when `stop` is done.
+    ///
+    /// All content is brought first, in parallel. No tag is set anywhere before every repository of
+    /// every job holds its image; then tags are set one after another, job by job, repository by
+    /// repository, in the order given. The first failure stops everything after it.
+    pub async fn push_all(
+        &self,
+        jobs: &[Job],
+        reporter: Arc<dyn Reporter>,
+        stop: impl Future<Output = Interrupt>,
+    ) -> Finished {
+        let targets = self.targets(jobs);
+        let work = async {
+            let plans = self.plan_all(&targets, &reporter).await?;
+            self.carry_out(&targets, &plans, &reporter).await
+        };
+        self.finish(jobs, &targets, work, stop, Outcome::Pushed).await
+    }
+
+    /// Asks registries what a push would do. Nothing is written; receipts tell what would be.
+    pub async fn plan_only(
+        &self,
+        jobs: &[Job],
+        reporter: Arc<dyn Reporter>,
+        stop: impl Future<Output = Interrupt>,
+    ) -> Finished {
+        let targets = self.targets(jobs);
+        let work = async {
+            let plans = self.plan_all(&targets, &reporter).await?;
+            for (target, plan) in targets.iter().zip(&plans) {
+                note_plan(target, plan);
+            }
+            Ok(())
+        };
+        self.finish(jobs, &targets, work, stop, Outcome::Planned).await
+    }
+
+    /// The client of a registry, the same for all who ask.
+    #[must_use]
+    pub fn client(&self, registry: &Registry) -> Client {
+        let new = || {
+            let PusherOptions { http, credentials, host } = &self.options;
+            Client::new(http.clone(), registry.clone(), credentials.clone(), host(registry))
+        };
+        match self.clients.lock() {
+            Ok(mut clients) => clients.entry(registry.clone()).or_insert_with(new).clone(),
+            Err(_) => new(),
+        }
+    }
+
+    fn targets<'a>(&self, jobs: &'a [Job]) -> Vec<Target<'a>> {
+        let pairs = jobs.iter().flat_map(|job| job.repositories.iter().map(move |to| (job, to)));
+        pairs
+            .map(|(job, to)| Target::new(job, self.client(to.registry()).repository(to.clone())))
+            .collect()
+    }
+
+    /// Surveys and plans every target: all reasons to refuse come before the first byte leaves.
+    async fn plan_all(
+        &self,
+        targets: &[Target<'_>],
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<Vec<Plan>, Failure> {
+        let surveys = try_join_all(targets.iter().map(async |target| {
+            survey(&target.client, target.graph(), target.tags(), Depth::Trusting).await
+        }))
+        .await?;
+        for (target, found) in targets.iter().zip(&surveys) {
+            let repository = target.client.repository();
+            Target::found(found).for_each(|digest| self.known.note(repository, digest));
+        }
+        let mut plans = Vec::new();
+        let mut refusals = Vec::new();
+        for (target, found) in targets.iter().zip(&surveys) {
+            let repository = target.client.repository();
+            let sibling = |digest: &Digest| self.known.sibling(repository, digest);
+            let (policy, expected) = target.policy();
+            match plan(target.graph(), repository, found, &sibling, target.tags(), policy, expected)
+            {
+                Ok(plan) => {
+                    target.planned(&plan);
+                    reporter.report(Event::Planned { repository, summary: plan.summary });
+                    plans.push(plan);
+                }
+                Err(more) => refusals.extend(more),
+            }
+        }
+        if refusals.is_empty() { Ok(plans) } else { Err(Failure::Refused(refusals)) }
+    }
+
+    async fn carry_out(
+        &self,
+        targets: &[Target<'_>],
+        plans: &[Plan],
+        reporter: &Arc<dyn Reporter>,
+    ) -> Result<(), Failure> {
+        let pairs = || targets.iter().zip(plans);
+        try_join_all(
+            pairs().map(|(target, plan)| bring_content(target, &self.known, reporter, plan)),
+        )
+        .await?;
+        for (target, plan) in pairs() {
+            set_tags(target, &self.known, reporter, plan).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(
+        &self,
+        jobs: &[Job],
+        targets: &[Target<'_>],
+        work: impl Future<Output = Result<(), Failure>>,
+        stop: impl Future<Output = Interrupt>,
+        success: Outcome,
+    ) -> Finished {
+        let result = {
+            let (work, stop) = (std::pin::pin!(work), std::pin::pin!(stop));
+            match select(work, stop).await {
+                Either::Left((result, _)) => result,
+                Either::Right((interrupt, _)) => Err(Failure::Interrupted(interrupt)),
+            }
+        };
+        let failure = result.err();
+        if failure.is_some() {
+            self.cancel_sessions().await;
+        }
+        let mut receipts: Vec<Receipt> =
+            jobs.iter().map(|job| Receipt::new(&job.image.root().raw)).collect();
+        for target in targets {
+            let of_this_job = jobs.iter().position(|job| std::ptr::eq(job, target.job));
+            if let Some(receipt) = of_this_job.and_then(|place| receipts.get_mut(place)) {
+                receipt.repositories.push(target.receipt());
+            }
+        }
+        for receipt in &mut receipts {
+            match &failure {
+                None => receipt.outcome = success,
+                Some(failure) => receipt.error = Some(failure.into()),
+            }
+        }
+        Finished { receipts, failure }
+    }
+
+    async fn cancel_sessions(&self) {
+        let clients: Vec<Client> = self
+            .clients
+            .lock()
+            .map(|clients| clients.values().cloned().collect())
+            .unwrap_or_default();
+        let cancel = clients.iter().map(|client| client.cancel_sessions(TIDY_UP));
+        futures_util::future::join_all(cancel).await;
+    }
+}
+
+/// Writes a plan into the record as if it had been carried out.
+fn note_plan(target: &Target<'_>, plan: &Plan) {
+    target.note(|record| {
+        record.blobs.mounted = plan.summary.mounts;
+        record.blobs.uploaded = plan.summary.uploads;
+        record.manifests.uploaded = plan.summary.manifests;
+    });
+    for (place, step) in plan.tags.iter().enumerate() {
+        let status = match step.action {
+            TagAction::Create => TagStatus::Created,
+            TagAction::Move => TagStatus::Moved,
+            TagAction::Leave => TagStatus::Unchanged,
+        };
+        target.note_tag(place, status, None);
+    }
+}
+
+impl fmt::Debug for Pusher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pusher").field("known", &self.known).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,142 @@
+//! What a repository already has: asked in one burst, before the first byte leaves.
+//!
+//! In this order: root, tags, child manifests, blobs. When the root turns out to be there, what has
+//! not been asked yet is not asked: a registry takes a manifest only with all that it names.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, TryStreamExt};
+use tokio::sync::Semaphore;
+use windlass_image::Graph;
+use windlass_oci::{Digest, Reference, Tag};
+use windlass_registry_client::{Error, ManifestPresence, Presence, RepositoryClient};
+
+/// What a registry has, as far as it was asked and told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Survey {
+    /// Whether the root is there, and so all of the image.
+    pub(crate) image_is_there: bool,
+    /// Manifests that were asked for.
+    pub(crate) manifests: HashMap<Digest, Presence>,
+    /// Blobs that were asked for.
+    pub(crate) blobs: HashMap<Digest, Presence>,
+    /// Whether nothing vouched for anything else: a manifest may be there without its parts.
+    pub(crate) thorough: bool,
+    /// What the tags name, in the order asked.
+    pub(crate) tags: Vec<ManifestPresence>,
+}
+
+/// How thoroughly to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// A manifest that is there vouches for what it names.
+    Trusting,
+    /// Everything is asked for: a manifest is there whose parts are not.
+    Everything,
+}
+
+/// How many questions are under way; as many connections are opened at once.
+const BURST: usize = 16;
+
+enum Told {
+    Root(Presence),
+    Tag(usize, ManifestPresence),
+    Manifest(Digest, Presence),
+    Blob(Digest, Presence),
+    Nothing,
+}
+
+/// Asks `client` for `tags` and all of `graph`.
+pub(crate) async fn survey(
+    client: &RepositoryClient,
+    graph: &Graph,
+    tags: &[Tag],
+    depth: Depth,
+) -> Result<Survey, Error> {
+    // One place for each question under way: a question that has not begun can still be dropped.
+    let places = &Semaphore::new(BURST);
+    let settled = &AtomicBool::new(false);
+    let questions = FuturesUnordered::<BoxFuture<'_, Result<Told, Error>>>::new();
+    let root = graph.root().raw.digest();
+    questions.push(
+        async move {
+            let _place = places.acquire().await;
+            let presence = ask_for_manifest(client, root).await?;
+            if presence == Presence::Present && depth == Depth::Trusting {
+                settled.store(true, Ordering::Relaxed);
+            }
+            Ok(Told::Root(presence))
+        }
+        .boxed(),
+    );
+    for (index, tag) in tags.iter().enumerate() {
+        questions.push(
+            async move {
+                let _place = places.acquire().await;
+                Ok(Told::Tag(index, client.head_manifest(&Reference::Tag(tag.clone())).await?))
+            }
+            .boxed(),
+        );
+    }
+    for manifest in
+        graph.manifests().iter().rev().filter(|manifest| manifest.descriptor.digest != *root)
+    {
+        let digest = &manifest.descriptor.digest;
+        questions.push(
+            async move {
+                let _place = places.acquire().await;
+                if settled.load(Ordering::Relaxed) {
+                    return Ok(Told::Nothing);
+                }
+                Ok(Told::Manifest(digest.clone(), ask_for_manifest(client, digest).await?))
+            }
+            .boxed(),
+        );
+    }
+    for blob in graph.blobs() {
+        let digest = &blob.descriptor.digest;
+        questions.push(
+            async move {
+                let _place = places.acquire().await;
+                if settled.load(Ordering::Relaxed) {
+                    return Ok(Told::Nothing);
+                }
+                Ok(Told::Blob(digest.clone(), client.head_blob(digest).await?))
+            }
+            .boxed(),
+        );
+    }
+    let thorough = depth == Depth::Everything;
+    let empty =
+        Survey { thorough, tags: vec![ManifestPresence::Unknown; tags.len()], ..Survey::default() };
+    questions
+        .try_fold(empty, |mut survey, told| async move {
+            match told {
+                Told::Root(presence) => {
+                    survey.image_is_there =
+                        presence == Presence::Present && depth == Depth::Trusting;
+                    survey.manifests.insert(root.clone(), presence);
+                }
+                Told::Tag(index, presence) => survey.tags[index] = presence,
+                Told::Manifest(digest, presence) => {
+                    survey.manifests.insert(digest, presence);
+                }
+                Told::Blob(digest, presence) => {
+                    survey.blobs.insert(digest, presence);
+                }
+                Told::Nothing => {}
+            }
+            Ok(survey)
+        })
+        .await
+}
+
+async fn ask_for_manifest(client: &RepositoryClient, digest: &Digest) -> Result<Presence, Error> {
+    Ok(match client.head_manifest(&Reference::Digest(digest.clone())).await? {
+        ManifestPresence::Present(_) => Presence::Present,
+        ManifestPresence::Absent => Presence::Absent,
+        ManifestPresence::Unknown => Presence::Unknown,
+    })
+}

@@ -1,0 +1,498 @@
+//! Blobs: whether they are there, getting them there, reading them back.
+//!
+//! [`upload`](crate::upload) decides how an upload goes on; what is here does it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::future::poll_fn;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
+use http::uri::InvalidUri;
+use http::{Method, StatusCode, Uri};
+use windlass_oci::{Algorithm, Digest, Hasher, RepositoryName};
+use windlass_source::{BlobSource, SourceError};
+
+use crate::auth::Scopes;
+use crate::client::{OpenSession, RepositoryClient};
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{Call, Reply, Target};
+use crate::http::{Answer, Body, location};
+use crate::retry::{Patience, Verdict};
+use crate::upload::{GiveUp, Outcome, Step, Upload, UploadOptions, received};
+
+/// What a registry says of something that may be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    Present,
+    /// It is not.
+    Absent,
+    /// The registry will not tell: it may take pushes all the same (GHCR and Artifactory answer
+    /// 403 to a HEAD, <https://github.com/google/go-containerregistry/pull/1691>).
+    Unknown,
+}
+
+/// How a blob got there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// The registry had it in another repository.
+    Mounted,
+    /// Its bytes were sent.
+    Uploaded {
+        /// How many, those sent again among them.
+        sent: u64,
+        /// Whether it went on in mid-blob after a break.
+        resumed: bool,
+    },
+}
+
+/// Is told how many bytes of a blob have been handed over; the number goes back when some were
+/// lost and are sent again.
+pub type BlobProgress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// A blob above this size goes by PATCH and PUT rather than by PUT alone: more registries keep
+/// what a PATCH brought before it broke, which is worth a request more.
+const STREAM_ABOVE: u64 = 32 << 20;
+/// A body above this size counts as large: only so many are in flight at once.
+const LARGE: u64 = 64 << 10;
+/// The rate that a body is expected to have at least, in bytes a second, when it is asked whether
+/// a token lasts for it.
+const SLOW: u64 = 4 << 20;
+const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+
+impl RepositoryClient {
+    /// Whether the repository has a blob. Distribution-spec, §"Checking if content exists in the
+    /// registry".
+    pub async fn head_blob(&self, digest: &Digest) -> Result<Presence, Error> {
+        let call = self.blob_call("ask for", digest, &format!("blobs/{digest}"));
+        let reply = call.method(Method::HEAD).send().await?;
+        self.presence(reply, "ask for", digest)
+    }
+
+    /// Opens a blob for reading. Distribution-spec, §"Pulling blobs".
+    pub async fn get_blob(&self, digest: &Digest) -> Result<Answer, Error> {
+        let call = self.blob_call("get", digest, &format!("blobs/{digest}"));
+        let reply = call.scopes(Scopes::pull(self.repository.name())).send().await?;
+        match reply.into_open() {
+            Ok(answer) => Ok(answer),
+            Err(kind) => Err(self.error(&operation("get", digest, self), kind)),
+        }
+    }
+
+    /// Makes the repository have the blob of `source`: by a mount from the repository
+    /// `mount_from`, where that is given and the registry does it, otherwise by its bytes.
+    /// Distribution-spec, §"Pushing blobs", §"Mounting a blob from another repository".
+    ///
+    /// Dropped before its end, it leaves an upload session behind; see
+    /// [`Client::cancel_sessions`](crate::Client::cancel_sessions).
+    pub async fn push_blob(
+        &self,
+        source: Arc<dyn BlobSource>,
+        mount_from: Option<&RepositoryName>,
+        progress: Option<BlobProgress>,
+    ) -> Result<Pushed, Error> {
+        let options = UploadOptions {
+            chunk: self.host.profile.chunk(self.host.options.chunk_size),
+            stream_above: STREAM_ABOVE,
+        };
+        let upload = Upload::new(source.size(), options);
+        let mut push = BlobPush {
+            client: self,
+            operation: operation("push", source.digest(), self),
+            source,
+            mount_from,
+            progress,
+            session: None,
+            sent: Arc::default(),
+            asked: false,
+            resumed: false,
+        };
+        push.run(upload).await
+    }
+
+    /// Makes the repository have a blob that another repository of the registry has; no bytes of
+    /// it are needed here. Whether that was done. A session that the registry opened instead is
+    /// cancelled.
+    pub async fn mount_blob(&self, digest: &Digest, from: &RepositoryName) -> Result<bool, Error> {
+        let path = format!("blobs/uploads/?mount={digest}&from={from}");
+        let call = self
+            .blob_call("mount", digest, &path)
+            .method(Method::POST)
+            .scopes(Scopes::mount(self.repository.name(), from));
+        let reply = call.send().await?;
+        if reply.status == StatusCode::ACCEPTED
+            && let Ok(location) = self.location(&reply)
+        {
+            self.cancel_upload(&location).await;
+        }
+        Ok(reply.status == StatusCode::CREATED)
+    }
+
+    /// An error of pushing a blob that was found by the caller, in this client's words.
+    #[must_use]
+    pub fn refuse_to_push(&self, digest: &Digest, problem: String) -> Error {
+        self.error(&operation("push", digest, self), ErrorKind::Protocol(problem))
+    }
+
+    /// Asks an upload session to end. Nothing follows from a refusal: registries end sessions by
+    /// themselves, and some demand the right to delete for this.
+    pub(crate) async fn cancel_upload(&self, location: &str) {
+        if let Ok(uri) = location.parse::<Uri>() {
+            let call = Call::new(self, "cancel an upload".to_owned(), Target::Given(uri));
+            let call = call.method(Method::DELETE).header(CONTENT_LENGTH, "0");
+            drop(call.once().await);
+        }
+    }
+
+    fn blob_call(&self, verb: &str, digest: &Digest, path: &str) -> Call<'_> {
+        self.call(operation(verb, digest, self), path)
+    }
+
+    fn presence(&self, reply: Reply, verb: &str, digest: &Digest) -> Result<Presence, Error> {
+        match reply.status.as_u16() {
+            200..=299 => Ok(Presence::Present),
+            404 => Ok(Presence::Absent),
+            401 => Err(self.error(&operation(verb, digest, self), reply.into_error_kind())),
+            _ => Ok(Presence::Unknown),
+        }
+    }
+
+    /// The `Location` of an answer, made absolute, otherwise byte for byte.
+    pub(crate) fn location(&self, reply: &Reply) -> Result<String, ErrorKind> {
+        let Some(value) = reply.headers.get(LOCATION) else {
+            return Err(ErrorKind::Protocol("it opened an upload without a Location".to_owned()));
+        };
+        match location::resolve(&reply.uri, value) {
+            Ok(uri) => Ok(uri.to_string()),
+            Err(error) => Err(ErrorKind::Protocol(error.to_string())),
+        }
+    }
+}
+
+/// One blob on its way.
+struct BlobPush<'a> {
+    client: &'a RepositoryClient,
+    operation: String,
+    source: Arc<dyn BlobSource>,
+    mount_from: Option<&'a RepositoryName>,
+    progress: Option<BlobProgress>,
+    session: Option<OpenSession<'a>>,
+    /// Bytes handed over, in all tries.
+    sent: Arc<AtomicU64>,
+    /// The last answer was a status of the session.
+    asked: bool,
+    resumed: bool,
+}
+
+/// What a step came to, and the trouble behind it where there was some.
+struct Came {
+    outcome: Outcome,
+    trouble: Option<ErrorKind>,
+    pause: Option<Duration>,
+}
+
+impl BlobPush<'_> {
+    async fn run(&mut self, mut upload: Upload) -> Result<Pushed, Error> {
+        let mut patience = Patience::new(self.client.host.options.retry_for);
+        let mut acknowledged = 0;
+        let mut next = upload.start();
+        loop {
+            let came = match &next.step {
+                Step::Open if self.mount_from.is_some() => match self.mount().await? {
+                    Some(Outcome::Stored) => return Ok(Pushed::Mounted),
+                    Some(outcome) => Came { outcome, trouble: None, pause: None },
+                    None => continue,
+                },
+                step => self.take(step).await?,
+            };
+            if came.outcome == Outcome::BadDigest {
+                self.check_source().await?;
+            }
+            let chunk = upload.chunk();
+            next = upload.next(&next.step, came.outcome);
+            if upload.chunk() != chunk
+                && let Some(learned) = upload.chunk()
+            {
+                self.client.host.profile.learn_chunk(learned);
+            }
+            self.resumed |= self.asked && upload.acknowledged() > 0;
+            if upload.acknowledged() > acknowledged {
+                patience.moved_forward();
+            }
+            acknowledged = upload.acknowledged();
+            match &next.step {
+                Step::Done => {
+                    self.end_session();
+                    let sent = self.sent.load(Ordering::Relaxed);
+                    return Ok(Pushed::Uploaded { sent, resumed: self.resumed });
+                }
+                Step::GiveUp(why) => return Err(self.give_up(*why, came.trouble)),
+                _ => {}
+            }
+            if next.wait {
+                let trouble = came.trouble.unwrap_or_else(|| {
+                    ErrorKind::Protocol("it answers, and nothing moves forward".to_owned())
+                });
+                self.call_open().wait(&mut patience, came.pause, trouble).await?;
+            }
+        }
+    }
+
+    async fn take(&mut self, step: &Step) -> Result<Came, Error> {
+        self.asked = false;
+        let (call, body_length) = match step {
+            Step::Open => (self.call_open(), 0),
+            Step::Put { location, offset } => {
+                let length = self.source.size() - offset;
+                (self.call_put(location, *offset, length)?, length)
+            }
+            Step::Patch { location, offset, length, ranged } => {
+                (self.call_patch(location, *offset, *length, *ranged)?, *length)
+            }
+            Step::Ask { location } => (self.call_at(location)?, 0),
+            Step::Check => {
+                let path = format!("blobs/{}", self.source.digest());
+                let call = self.client.call(self.operation.clone(), &path);
+                (call.method(Method::HEAD), 0)
+            }
+            Step::Done | Step::GiveUp(_) => return Ok(came(Outcome::Stored)),
+        };
+        let before = self.sent.load(Ordering::Relaxed);
+        let _large = if body_length > LARGE { self.client.host.limits.body().await } else { None };
+        let result = call.once().await;
+        let untouched = body_length > 0 && self.sent.load(Ordering::Relaxed) == before;
+        match result {
+            Ok(reply) => self.understand(step, reply, untouched),
+            Err(failure) => {
+                // What no time mends ends here; the rest is told to the machine, which says
+                // whether and what to ask.
+                let pause = match call.judge(&failure) {
+                    Verdict::Fatal => return Err(call.error(failure)),
+                    Verdict::Retry { pause } => pause,
+                };
+                let outcome = if untouched { Outcome::Untouched } else { Outcome::Broken };
+                Ok(Came { outcome, trouble: Some(failure), pause })
+            }
+        }
+    }
+
+    /// Opens the upload as a mount. `None`: it cannot be mounted, and nothing was opened.
+    async fn mount(&mut self) -> Result<Option<Outcome>, Error> {
+        let Some(from) = self.mount_from.take() else {
+            return Ok(None);
+        };
+        let digest = self.source.digest();
+        let path = format!("blobs/uploads/?mount={digest}&from={from}");
+        let call = self
+            .client
+            .call(self.operation.clone(), &path)
+            .method(Method::POST)
+            .header(CONTENT_LENGTH, "0")
+            .scopes(Scopes::mount(self.client.repository.name(), from));
+        // Whatever is wrong with the mount (no right to read the source: Harbor's 401,
+        // <https://github.com/google/go-containerregistry/issues/1609>), the plain way is open.
+        let Ok(reply) = call.once().await else {
+            return Ok(None);
+        };
+        Ok(match reply.status {
+            StatusCode::CREATED => Some(Outcome::Stored),
+            StatusCode::ACCEPTED => {
+                let came = self.understand(&Step::Open, reply, false)?;
+                Some(came.outcome)
+            }
+            _ => None,
+        })
+    }
+
+    /// Reads an answer as the outcome of a step.
+    fn understand(&mut self, step: &Step, reply: Reply, untouched: bool) -> Result<Came, Error> {
+        let status = reply.status.as_u16();
+        match (step, status) {
+            (Step::Open, 201) | (Step::Put { .. }, 201) | (Step::Check, 200..=299) => {
+                return Ok(came(Outcome::Stored));
+            }
+            (Step::Open, 200..=299) => {
+                let location = self.client.location(&reply).map_err(|kind| self.error(kind))?;
+                self.track(&location);
+                let least = reply.header(CHUNK_MIN_LENGTH).and_then(|value| value.parse().ok());
+                return Ok(came(Outcome::Opened { location, least }));
+            }
+            // ECR answers 201, Pulp 204: <https://github.com/pulp/pulp_container/issues/2199>.
+            (Step::Patch { .. }, 200..=299) => {
+                let (location, received) = self.session_state(&reply);
+                return Ok(came(Outcome::Taken { location, received }));
+            }
+            (Step::Ask { .. }, 200..=299) => {
+                self.asked = true;
+                let (location, received) = self.session_state(&reply);
+                return Ok(came(Outcome::Status { location, received }));
+            }
+            (Step::Check, 404) => return Ok(came(Outcome::Absent)),
+            _ => {}
+        }
+        let verdict = reply.verdict();
+        let kind = reply.into_error_kind();
+        let has = |code: &str| matches!(&kind, ErrorKind::Answer { body, .. } if body.has(code));
+        let outcome = match (step, status) {
+            _ if verdict != Verdict::Fatal && untouched => Outcome::Untouched,
+            _ if verdict != Verdict::Fatal => Outcome::Broken,
+            // A success that is none of those defined: look whether it is one.
+            (Step::Put { .. }, 200..=299) => Outcome::Broken,
+            (Step::Put { .. }, _) if has("DIGEST_INVALID") => Outcome::BadDigest,
+            (_, 413) => Outcome::TooLarge,
+            // GHCR's word for a chunk above 4 MiB, <https://github.com/oras-project/rust-oci-client/issues/35>.
+            (_, 416) if says_too_large(&kind) => Outcome::TooLarge,
+            (_, 416) => Outcome::OutOfStep,
+            (Step::Ask { .. }, 400..=499) if status != 401 => Outcome::SessionGone,
+            (Step::Put { .. } | Step::Patch { .. }, 404 | 409) => Outcome::SessionGone,
+            // Nexus says so to the slower of two that push one blob,
+            // <https://github.com/sonatype/nexus-public/issues/967>.
+            _ if has("BLOB_UPLOAD_INVALID") || has("BLOB_UPLOAD_UNKNOWN") => Outcome::SessionGone,
+            (Step::Check, _) if status != 401 => Outcome::Absent,
+            _ => Outcome::Refused,
+        };
+        let pause = match verdict {
+            Verdict::Retry { pause } => pause,
+            Verdict::Fatal => None,
+        };
+        Ok(Came { outcome, trouble: Some(kind), pause })
+    }
+
+    fn session_state(&mut self, reply: &Reply) -> (Option<String>, Option<u64>) {
+        let location = self.client.location(reply).ok();
+        if let Some(location) = &location {
+            self.track(location);
+        }
+        (location, reply.header(RANGE).and_then(received))
+    }
+
+    fn call_open(&self) -> Call<'_> {
+        let path = match self.source.digest().algorithm() {
+            Algorithm::Sha256 => "blobs/uploads/".to_owned(),
+            other => format!("blobs/uploads/?digest-algorithm={other}"),
+        };
+        let call = self.client.call(self.operation.clone(), &path);
+        call.method(Method::POST).header(CONTENT_LENGTH, "0")
+    }
+
+    fn call_put(&self, location: &str, offset: u64, length: u64) -> Result<Call<'_>, Error> {
+        let query = format!("digest={}", self.source.digest());
+        let uri = location::with_query(&self.uri(location)?, &query)
+            .map_err(|error| self.error(ErrorKind::Protocol(error.to_string())))?;
+        let call = Call::new(self.client, self.operation.clone(), Target::Given(uri));
+        let call = self.with_body(call.method(Method::PUT), offset, length);
+        let ranged = offset > 0 && length > 0;
+        Ok(if ranged { with_range(call, offset, length) } else { call })
+    }
+
+    fn call_patch(
+        &self,
+        location: &str,
+        offset: u64,
+        length: u64,
+        ranged: bool,
+    ) -> Result<Call<'_>, Error> {
+        let call = self.with_body(self.call_at(location)?.method(Method::PATCH), offset, length);
+        Ok(if ranged { with_range(call, offset, length) } else { call })
+    }
+
+    fn call_at(&self, location: &str) -> Result<Call<'_>, Error> {
+        let uri = self.uri(location)?;
+        Ok(Call::new(self.client, self.operation.clone(), Target::Given(uri)))
+    }
+
+    fn uri(&self, location: &str) -> Result<Uri, Error> {
+        location.parse().map_err(|error: InvalidUri| {
+            self.error(ErrorKind::Protocol(format!("the upload's location is no URI: {error}")))
+        })
+    }
+
+    fn with_body<'a>(&self, call: Call<'a>, offset: u64, length: u64) -> Call<'a> {
+        let call = call.header(CONTENT_TYPE, "application/octet-stream");
+        if length == 0 {
+            return call.header(CONTENT_LENGTH, "0");
+        }
+        let (sent, tally, told) =
+            (self.sent.clone(), self.client.tally.clone(), self.progress.clone());
+        let position = AtomicU64::new(offset);
+        let progress = move |bytes| {
+            sent.fetch_add(bytes, Ordering::Relaxed);
+            tally.count_bytes(bytes);
+            let at = position.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            if let Some(told) = &told {
+                told(at);
+            }
+        };
+        let source = self.source.clone();
+        let body = Body::Source { source, offset, length, progress: Some(Arc::new(progress)) };
+        call.blob(body, Duration::from_secs(length / SLOW), self.sent.clone())
+    }
+
+    /// Hashes our own file, to tell a damaged file from a damaged way.
+    async fn check_source(&self) -> Result<(), Error> {
+        let found =
+            hash(&*self.source).await.map_err(|error| self.error(ErrorKind::Http(error.into())))?;
+        if found == *self.source.digest() {
+            return Ok(());
+        }
+        Err(self.digest_error(found))
+    }
+
+    fn give_up(&self, why: GiveUp, trouble: Option<ErrorKind>) -> Error {
+        match (why, trouble) {
+            (GiveUp::Digest, _) => self.digest_error(self.source.digest().clone()),
+            (GiveUp::Refused | GiveUp::TooLarge, Some(kind)) => self.error(kind),
+            (_, None) => self.error(ErrorKind::Protocol("it refuses without a word".to_owned())),
+        }
+    }
+
+    fn digest_error(&self, found: Digest) -> Error {
+        let (expected, origin) = (self.source.digest().clone(), self.source.origin());
+        self.error(ErrorKind::Digest { expected, found, origin })
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        self.client.error(&self.operation, kind)
+    }
+
+    fn track(&mut self, location: &str) {
+        let name = self.client.repository.name();
+        match &self.session {
+            Some(session) => session.moved(name, location),
+            None => self.session = Some(self.client.host.track_session(name, location)),
+        }
+    }
+
+    fn end_session(&self) {
+        if let Some(session) = &self.session {
+            session.ended();
+        }
+    }
+}
+
+fn came(outcome: Outcome) -> Came {
+    Came { outcome, trouble: None, pause: None }
+}
+
+fn operation(verb: &str, digest: &Digest, client: &RepositoryClient) -> String {
+    format!("{verb} blob {digest} of {}", client.repository)
+}
+
+fn with_range(call: Call<'_>, offset: u64, length: u64) -> Call<'_> {
+    // Without `bytes ` and total: the specification's own form, and the only one ACR takes.
+    call.header(CONTENT_RANGE, &format!("{offset}-{}", offset + length - 1))
+}
+
+fn says_too_large(kind: &ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Answer { body, .. } if body.to_string().contains("too large"))
+}
+
+async fn hash(source: &dyn BlobSource) -> Result<Digest, SourceError> {
+    let mut hasher = Hasher::new(source.digest().algorithm());
+    let mut reader = source.open(0).await?;
+    while let Some(piece) = poll_fn(|context| reader.poll_next(context)).await {
+        hasher.update(&piece?);
+    }
+    Ok(hasher.finish())
+}

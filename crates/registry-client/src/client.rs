@@ -1,0 +1,293 @@
+//! One client a host: ties connections, credentials, limits and patience together.
+//!
+//! All pushes of a process to a host share it. What is done in one repository goes through a
+//! [`RepositoryClient`], which also counts it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use windlass_oci::{Registry, Repository, RepositoryName};
+
+use crate::auth::{AuthError, AuthOptions, Authenticator, CredentialProvider, Description};
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{Call, Target};
+use crate::http::Http;
+use crate::limits::Limits;
+use crate::origin::{Settled, Transport};
+use crate::profile::Profile;
+
+/// How to deal with one host.
+#[derive(Clone, Debug)]
+pub struct ClientOptions {
+    /// The scheme.
+    pub transport: Transport,
+    /// How long an operation is tried while nothing moves forward.
+    pub retry_for: Duration,
+    /// The most bodies in flight.
+    pub jobs: usize,
+    /// The most bytes of one body; `None` for no bound.
+    pub chunk_size: Option<u64>,
+}
+
+/// The client of one registry. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client(pub(crate) Arc<Host>);
+
+/// A client for one repository, with its own count of what was asked. Cheap to clone.
+#[derive(Clone)]
+pub struct RepositoryClient {
+    pub(crate) host: Arc<Host>,
+    pub(crate) repository: Repository,
+    pub(crate) tally: Arc<Tally>,
+}
+
+/// What was asked of a repository, counted where it is sent.
+#[derive(Debug, Default)]
+pub struct Tally {
+    requests: AtomicU64,
+    retries: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// All that is known of a host.
+pub(crate) struct Host {
+    pub(crate) registry: Registry,
+    pub(crate) http: Http,
+    pub(crate) auth: Authenticator,
+    pub(crate) options: ClientOptions,
+    pub(crate) limits: Limits,
+    pub(crate) profile: Profile,
+    pub(crate) settled: Mutex<Settled>,
+    /// Whether it gave an answer: from then on trouble is a matter of time.
+    pub(crate) answered: AtomicBool,
+    /// Filled once somebody has had a first answer over TLS, which tells how to log in: the others
+    /// wait for it rather than all be refused.
+    pub(crate) greeted: OnceCell<()>,
+    warnings: Mutex<BTreeSet<String>>,
+    sessions: Mutex<HashMap<u64, (RepositoryName, String)>>,
+    next_session: AtomicU64,
+}
+
+/// An upload session that is open at the registry; it stays on the list until it has ended, so that one whose
+/// upload was dropped can still be cancelled.
+pub(crate) struct OpenSession<'a> {
+    host: &'a Host,
+    id: u64,
+}
+
+/// How many different `Warning`s of a host are kept, so that none can fill the memory.
+const WARNINGS: usize = 32;
+
+impl Default for ClientOptions {
+    fn default() -> ClientOptions {
+        ClientOptions {
+            transport: Transport::Https,
+            retry_for: Duration::from_secs(300),
+            jobs: 8,
+            chunk_size: None,
+        }
+    }
+}
+
+impl Client {
+    /// A client of `registry`. Nothing is asked before something is wanted.
+    #[must_use]
+    pub fn new(
+        http: Http,
+        registry: Registry,
+        credentials: Arc<dyn CredentialProvider>,
+        options: ClientOptions,
+    ) -> Client {
+        let plain_http = options.transport != Transport::Https;
+        let auth_options = AuthOptions { plain_http, ..AuthOptions::default() };
+        let auth = Authenticator::new(http.clone(), registry.clone(), credentials, auth_options);
+        Client(Arc::new(Host {
+            limits: Limits::new(options.jobs),
+            profile: Profile::default(),
+            settled: Mutex::new(options.transport.settled()),
+            answered: AtomicBool::new(false),
+            greeted: OnceCell::new(),
+            warnings: Mutex::default(),
+            sessions: Mutex::default(),
+            next_session: AtomicU64::new(0),
+            registry,
+            http,
+            auth,
+            options,
+        }))
+    }
+
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// A client for one repository of this host.
+    #[must_use]
+    pub fn repository(&self, repository: Repository) -> RepositoryClient {
+        RepositoryClient { host: self.0.clone(), repository, tally: Arc::default() }
+    }
+
+    /// Who we are there and how that is proven, as far as it is known; for people to read.
+    pub async fn describe_login(&self, repository: &Repository) -> Result<Description, AuthError> {
+        self.0.auth.describe(repository).await
+    }
+
+    /// What the registry wants people to know (`Warning` headers, distribution-spec §"Warnings"),
+    /// each once.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.0
+            .warnings
+            .lock()
+            .map(|warnings| warnings.iter().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Cancels the upload sessions that are open, as far as that goes within `limit`. For an end
+    /// before the end: what was dropped cannot tidy up after itself.
+    pub async fn cancel_sessions(&self, limit: Duration) {
+        let sessions = match self.0.sessions.lock() {
+            Ok(mut sessions) => std::mem::take(&mut *sessions),
+            Err(_) => return,
+        };
+        let cancel = |(name, location): (RepositoryName, String)| async move {
+            if let Ok(repository) = Repository::new(self.0.registry.clone(), name) {
+                self.repository(repository).cancel_upload(&location).await;
+            }
+        };
+        let all = futures_util::future::join_all(sessions.into_values().map(cancel));
+        // Registries end sessions by themselves after a while; not to hang matters more.
+        let _ = tokio::time::timeout(limit, all).await;
+    }
+}
+
+impl RepositoryClient {
+    /// The repository.
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// What was asked so far.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The host's client.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client(self.host.clone())
+    }
+
+    /// A call on this repository: `operation` completes "cannot …", `path` goes behind the name.
+    pub(crate) fn call<'a>(&'a self, operation: String, path: &str) -> Call<'a> {
+        let path = format!("/v2/{}/{path}", self.repository.name());
+        Call::new(self, operation, Target::Path(path))
+    }
+
+    pub(crate) fn error(&self, operation: &str, kind: ErrorKind) -> Error {
+        Error::new(&self.host.registry, operation, kind)
+    }
+}
+
+impl Tally {
+    /// Requests that were sent, repetitions among them; those to token servers are not.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How often something was done again because it had not worked.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of blobs and manifests handed to the network, those sent again among them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_retry(&self) {
+        self.retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Host {
+    pub(crate) fn settled(&self) -> Settled {
+        self.settled.lock().map_or(Settled::Tls, |settled| *settled)
+    }
+
+    /// Settles the scheme, unless another request was quicker; gives what it now is.
+    pub(crate) fn settle(&self, to: Settled) -> Settled {
+        match self.settled.lock() {
+            Ok(mut settled) => {
+                if *settled == Settled::Not {
+                    *settled = to;
+                }
+                *settled
+            }
+            Err(_) => Settled::Tls,
+        }
+    }
+
+    pub(crate) fn warn(&self, warning: String) {
+        if let Ok(mut warnings) = self.warnings.lock()
+            && warnings.len() < WARNINGS
+        {
+            warnings.insert(warning);
+        }
+    }
+
+    /// Puts an upload session on the list of those to be cancelled at an early end.
+    pub(crate) fn track_session(&self, name: &RepositoryName, location: &str) -> OpenSession<'_> {
+        let id = self.next_session.fetch_add(1, Ordering::Relaxed);
+        let session = OpenSession { host: self, id };
+        session.moved(name, location);
+        session
+    }
+}
+
+impl OpenSession<'_> {
+    /// The session has a new location.
+    pub(crate) fn moved(&self, name: &RepositoryName, location: &str) {
+        if let Ok(mut sessions) = self.host.sessions.lock() {
+            sessions.insert(self.id, (name.clone(), location.to_owned()));
+        }
+    }
+
+    /// The session has come to its end by itself.
+    pub(crate) fn ended(&self) {
+        if let Ok(mut sessions) = self.host.sessions.lock() {
+            sessions.remove(&self.id);
+        }
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RepositoryClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RepositoryClient").field(&self.repository).finish()
+    }
+}

@@ -1,0 +1,245 @@
+//! What went wrong between us and a registry, in words for people and in classes for decisions.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+use windlass_oci::{Digest, ErrorBody, Registry};
+use windlass_source::SourceError;
+
+use crate::auth::{AuthError, AuthFailure};
+use crate::http::HttpError;
+
+/// An operation on a registry that did not work: what was being done, what came back, how long it
+/// was tried.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    operation: String,
+    registry: Registry,
+    kind: ErrorKind,
+    tried: Option<Tried>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub enum ErrorKind {
+    /// No answer. Retried, but for a name that never resolved, a certificate, and our own file.
+    Http(HttpError),
+    /// An answer that says no. 408, 429 and 5xx are retried, others stand.
+    Answer {
+        /// Its status.
+        status: StatusCode,
+        /// Its words.
+        body: ErrorBody,
+    },
+    /// No credential, or one that was refused. Retried where the token server was in trouble.
+    Auth(AuthError),
+    /// An answer that cannot be right. Not retried.
+    Protocol(String),
+    /// The registry says that the bytes have another digest than they should.
+    Digest {
+        /// The digest that was promised.
+        expected: Digest,
+        /// The digest that our file has now: where it differs, the file is wrong, else the way.
+        found: Digest,
+        /// Our file.
+        origin: String,
+    },
+}
+
+/// What kind of trouble an [`Error`] is, for those who must act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The image's own bytes cannot be read, or are not what they should be.
+    Source,
+    /// Not known to the registry, or not allowed.
+    Authentication,
+    /// The registry does not take what it was given.
+    Rejected,
+    /// No answer in time, or only such as say "later".
+    Unreachable,
+}
+
+/// How long something was tried before it was given up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tried {
+    pub(crate) times: u32,
+    pub(crate) limit: Duration,
+}
+
+impl Error {
+    pub(crate) fn new(registry: &Registry, operation: impl Into<String>, kind: ErrorKind) -> Error {
+        let (operation, registry) = (operation.into(), registry.clone());
+        Error(Box::new(Inner { operation, registry, kind, tried: None }))
+    }
+
+    pub(crate) fn tried(mut self, tried: Tried) -> Error {
+        self.0.tried = Some(tried);
+        self
+    }
+
+    /// What came back.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The status of the answer, where there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match &self.0.kind {
+            ErrorKind::Answer { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether the registry gave this code with its refusal.
+    #[must_use]
+    pub fn has_code(&self, code: &str) -> bool {
+        matches!(&self.0.kind, ErrorKind::Answer { body, .. } if body.has(code))
+    }
+
+    /// The registry's words, where there were any.
+    #[must_use]
+    pub fn body(&self) -> Option<&ErrorBody> {
+        match &self.0.kind {
+            ErrorKind::Answer { body, .. } => Some(body),
+            _ => None,
+        }
+    }
+
+    /// What kind of trouble this is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match &self.0.kind {
+            ErrorKind::Http(HttpError::Source(_)) => Class::Source,
+            ErrorKind::Digest { expected, found, .. } if expected != found => Class::Source,
+            ErrorKind::Http(_) => Class::Unreachable,
+            ErrorKind::Auth(error) if error.failure() == AuthFailure::TokenServer => {
+                Class::Unreachable
+            }
+            ErrorKind::Auth(_) => Class::Authentication,
+            ErrorKind::Answer { status, .. } => match status.as_u16() {
+                401 | 403 => Class::Authentication,
+                408 | 425 | 429 | 499 | 500.. => Class::Unreachable,
+                _ => Class::Rejected,
+            },
+            ErrorKind::Protocol(_) | ErrorKind::Digest { .. } => Class::Rejected,
+        }
+    }
+
+    /// What the reader can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let registry = &self.0.registry;
+        match &self.0.kind {
+            ErrorKind::Http(HttpError::Source(SourceError::Changed { .. })) => {
+                Some("something writes to the image while it is pushed; push again when it is done".to_owned())
+            }
+            ErrorKind::Http(HttpError::Resolve(_)) => {
+                Some(format!("is {} spelled right?", registry.endpoint()))
+            }
+            ErrorKind::Http(HttpError::Connect(_)) if registry.is_loopback() => {
+                Some(format!("does a registry listen there? `windlass serve --listen {registry}` starts one"))
+            }
+            ErrorKind::Http(HttpError::Connect(_)) => Some(
+                "is the host up, and is a proxy needed (HTTPS_PROXY)? a registry without TLS needs --plain-http"
+                    .to_owned(),
+            ),
+            ErrorKind::Http(HttpError::Tls(_)) => Some(format!(
+                "a private certificate authority is given by --cacert FILE; a registry without TLS by --plain-http {registry}"
+            )),
+            ErrorKind::Http(HttpError::Source(_) | HttpError::Redirect(_) | HttpError::TooLarge(_)) => None,
+            ErrorKind::Http(_) => Some("run again to go on where this stopped; --retry-for waits longer".to_owned()),
+            ErrorKind::Auth(error) => hint_for_login(error, registry),
+            ErrorKind::Answer { status, body } => hint_for_answer(*status, body, registry),
+            ErrorKind::Protocol(_) => None,
+            ErrorKind::Digest { expected, found, origin } if expected != found => {
+                Some(format!("{origin} has been changed or damaged since the image was built; build it again"))
+            }
+            ErrorKind::Digest { .. } => {
+                Some("the bytes were damaged on their way: a proxy or the registry's storage is at fault".to_owned())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        write!(f, "cannot {}: ", inner.operation)?;
+        match &inner.kind {
+            ErrorKind::Http(HttpError::Source(error)) => error.fmt(f)?,
+            ErrorKind::Http(error) => write!(f, "{}: {error}", inner.registry.endpoint())?,
+            ErrorKind::Auth(error) => error.fmt(f)?,
+            ErrorKind::Protocol(problem) => {
+                write!(f, "{} gave an answer that cannot be right: {problem}", inner.registry)?;
+            }
+            ErrorKind::Answer { status, body } => {
+                write!(f, "{} answered {status}", inner.registry)?;
+                if !body.is_empty() {
+                    write!(f, ": {body}")?;
+                }
+            }
+            ErrorKind::Digest { expected, found, origin } if expected != found => {
+                write!(f, "{origin} has the digest {found}, not {expected}")?;
+            }
+            ErrorKind::Digest { expected, origin, .. } => {
+                write!(
+                    f,
+                    "{} got other bytes than {origin} has, which are {expected}",
+                    inner.registry
+                )?;
+            }
+        }
+        match inner.tried {
+            Some(tried) if tried.times > 1 => {
+                write!(
+                    f,
+                    " (tried {} times, given up after {:?} without progress)",
+                    tried.times, tried.limit
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn hint_for_login(error: &AuthError, registry: &Registry) -> Option<String> {
+    Some(match error.failure() {
+        AuthFailure::NoCredentials => format!(
+            "log in (`docker login {registry}`, or podman's), or set WINDLASS_USERNAME and WINDLASS_PASSWORD"
+        ),
+        AuthFailure::CredentialsRefused => format!(
+            "log in again, or as someone who may push there; `windlass auth check {registry}/NAME` shows which credential is used"
+        ),
+        AuthFailure::TokenServer => "run again to go on where this stopped".to_owned(),
+        AuthFailure::CredentialSource | AuthFailure::Unusable => return None,
+    })
+}
+
+fn hint_for_answer(status: StatusCode, body: &ErrorBody, registry: &Registry) -> Option<String> {
+    Some(match status.as_u16() {
+        401 => format!("`windlass auth check {registry}/NAME` shows which credential is used"),
+        403 => "does this account have the right to push there?".to_owned(),
+        404 if body.has("NAME_UNKNOWN") => {
+            "the repository does not exist, and this registry does not create it by a push"
+                .to_owned()
+        }
+        405 => "is the registry, or this repository, read-only?".to_owned(),
+        413 => {
+            "a proxy or the registry limits the size of a body; --chunk-size 50M sends smaller ones"
+                .to_owned()
+        }
+        429 => {
+            "the registry limits requests; --retry-for waits longer, --jobs 1 asks less".to_owned()
+        }
+        500..=599 => "the registry is in trouble; run again to go on where this stopped".to_owned(),
+        _ => return None,
+    })
+}

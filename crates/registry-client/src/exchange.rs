@@ -1,0 +1,419 @@
+//! One request with all that surrounds it: scheme, credentials, limits, and another try.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use windlass_oci::ErrorBody;
+
+use crate::auth::{Authorization, Scopes};
+use crate::client::RepositoryClient;
+use crate::error::{Error, ErrorKind, Tried};
+use crate::http::{Answer, Body, HttpError, Request};
+use crate::origin::{Settled, is_downgrade, same_origin};
+use crate::retry::{Patience, Verdict, judge_failure, judge_login, judge_status, retry_after};
+
+/// A request to be made, in all its tries.
+pub(crate) struct Call<'a> {
+    client: &'a RepositoryClient,
+    operation: String,
+    target: Target,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+    scopes: Scopes,
+    /// How long the credential must last: a body that is refused at its end was sent in vain.
+    needed_for: Duration,
+    /// How many bytes of a blob's body have been handed over, in all tries.
+    sent: Option<Arc<AtomicU64>>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Target {
+    /// Path and query at the registry's own host.
+    Path(String),
+    /// A URI that the registry gave, byte for byte.
+    Given(Uri),
+}
+
+/// An answer, with the words of a refusal already read.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// The URI that gave the answer.
+    pub(crate) uri: Uri,
+    pub(crate) body: ReplyBody,
+}
+
+pub(crate) enum ReplyBody {
+    /// Of a success: not read yet.
+    Open(Answer),
+    /// Of a refusal.
+    Refusal(ErrorBody),
+}
+
+/// How often one request is sent again because of a 401 to it.
+const LOGINS: usize = 3;
+/// How long a host that never answered is tried.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(client: &'a RepositoryClient, operation: String, target: Target) -> Call<'a> {
+        let scopes = Scopes::push(client.repository.name());
+        Call {
+            client,
+            operation,
+            target,
+            method: Method::GET,
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+            scopes,
+            needed_for: Duration::ZERO,
+            sent: None,
+        }
+    }
+
+    pub(crate) fn method(mut self, method: Method) -> Call<'a> {
+        self.method = method;
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Call<'a> {
+        // What is set here is ours and printable; a value that is not is left out.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+
+    pub(crate) fn bytes(mut self, bytes: Bytes) -> Call<'a> {
+        self.body = Body::Bytes(bytes);
+        self
+    }
+
+    /// A blob's bytes; `sent` is counted up as they are handed over.
+    pub(crate) fn blob(
+        mut self,
+        body: Body,
+        needed_for: Duration,
+        sent: Arc<AtomicU64>,
+    ) -> Call<'a> {
+        self.body = body;
+        self.needed_for = needed_for;
+        self.sent = Some(sent);
+        self
+    }
+
+    pub(crate) fn scopes(mut self, scopes: Scopes) -> Call<'a> {
+        self.scopes = scopes;
+        self
+    }
+
+    /// Sends it until there is an answer that stands, or patience is at an end.
+    pub(crate) async fn send(&self) -> Result<Reply, Error> {
+        let mut patience = Patience::new(self.client.host.options.retry_for);
+        loop {
+            match self.once().await {
+                Ok(reply) => match reply.verdict() {
+                    Verdict::Fatal => return Ok(reply),
+                    Verdict::Retry { pause } => {
+                        self.wait(&mut patience, pause, reply.into_error_kind()).await?;
+                    }
+                },
+                Err(failure) => self.recover(&mut patience, failure).await?,
+            }
+        }
+    }
+
+    /// Sends it once, but for what a 401 or the wrong scheme ask for. Any answer is an answer.
+    pub(crate) async fn once(&self) -> Result<Reply, ErrorKind> {
+        let host = &*self.client.host;
+        let _permit = host.limits.request().await;
+        // Over TLS the first answer tells how to log in; one asks, the others wait for it.
+        if host.settled() == Settled::Tls && !host.greeted.initialized() {
+            let mut mine = None;
+            host.greeted.get_or_init(async || mine = Some(self.exchange().await)).await;
+            if let Some(mine) = mine {
+                return mine;
+            }
+        }
+        self.exchange().await
+    }
+
+    /// Waits before another try, or gives up with `kind`.
+    pub(crate) async fn wait(
+        &self,
+        patience: &mut Patience,
+        pause: Option<Duration>,
+        kind: ErrorKind,
+    ) -> Result<(), Error> {
+        let host = &*self.client.host;
+        match patience.failed(Instant::now(), pause, fastrand::f64()) {
+            Some(delay) => {
+                if let Some(pause) = pause {
+                    host.limits.pause(pause);
+                }
+                self.client.tally.count_retry();
+                tokio::time::sleep(delay).await;
+                Ok(())
+            }
+            None => {
+                let tried = Tried { times: patience.failures(), limit: patience.limit() };
+                Err(self.error(kind).tried(tried))
+            }
+        }
+    }
+
+    /// Waits after a failure without an answer, or gives up where no time mends it.
+    pub(crate) async fn recover(
+        &self,
+        patience: &mut Patience,
+        failure: ErrorKind,
+    ) -> Result<(), Error> {
+        match self.judge(&failure) {
+            Verdict::Fatal => Err(self.error(failure)),
+            Verdict::Retry { pause } => {
+                if !self.client.host.answered.load(Ordering::Relaxed) {
+                    patience.at_most(FIRST_ANSWER);
+                }
+                self.wait(patience, pause, failure).await
+            }
+        }
+    }
+
+    /// Whether time may mend a failure without an answer.
+    pub(crate) fn judge(&self, failure: &ErrorKind) -> Verdict {
+        let answered = self.client.host.answered.load(Ordering::Relaxed);
+        match failure {
+            ErrorKind::Http(error) => judge_failure(error, answered),
+            ErrorKind::Auth(error) => judge_login(error),
+            _ => Verdict::Fatal,
+        }
+    }
+
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
+        self.client.error(&self.operation, kind)
+    }
+
+    async fn exchange(&self) -> Result<Reply, ErrorKind> {
+        let host = &*self.client.host;
+        let mut refused: Option<Authorization> = None;
+        for _ in 0..LOGINS {
+            let settled = host.settled();
+            let uri = self.uri(settled)?;
+            let at_home = same_origin(&uri, &self.home(settled)?);
+            let authorization = if !at_home || settled == Settled::Not {
+                None
+            } else if refused.is_some() {
+                refused.take()
+            } else {
+                let (repository, scopes) = (&self.client.repository, &self.scopes);
+                host.auth
+                    .authorization(repository, scopes, self.needed_for)
+                    .await
+                    .map_err(ErrorKind::Auth)?
+            };
+            let answer = if settled == Settled::Not {
+                self.first_answer(uri).await
+            } else {
+                self.transmit(uri, authorization.as_ref()).await
+            };
+            let answer = answer.map_err(ErrorKind::Http)?;
+            host.answered.store(true, Ordering::Relaxed);
+            self.note_warnings(&answer.headers);
+            let home_again = same_origin(&answer.uri, &self.home(host.settled())?);
+            if answer.status == StatusCode::UNAUTHORIZED && at_home && home_again {
+                let (repository, scopes) = (&self.client.repository, &self.scopes);
+                let better = host
+                    .auth
+                    .refused(&answer.headers, authorization.as_ref(), repository, scopes)
+                    .await
+                    .map_err(ErrorKind::Auth)?;
+                if better.is_some() {
+                    refused = better;
+                    if self.body_has_begun() {
+                        // The session may hold some of it: whoever sends the body must ask first.
+                        return Err(ErrorKind::Http(HttpError::Broken(
+                            "the credential ran out while the body was sent".to_owned(),
+                        )));
+                    }
+                    continue;
+                }
+            }
+            return Ok(Reply::read(answer).await);
+        }
+        Err(ErrorKind::Protocol("it refuses every credential that it asked for".to_owned()))
+    }
+
+    async fn transmit(
+        &self,
+        uri: Uri,
+        authorization: Option<&Authorization>,
+    ) -> Result<Answer, HttpError> {
+        let mut headers = self.headers.clone();
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization.header().clone());
+        }
+        self.client.tally.count_request();
+        if let Body::Bytes(bytes) = &self.body {
+            self.client.tally.count_bytes(bytes.len() as u64);
+        }
+        let request =
+            Request { method: self.method.clone(), uri, headers, body: self.body.clone() };
+        self.client.host.http.send(request).await
+    }
+
+    /// Asks a host on this machine in plain HTTP, and over TLS where that is not understood. No
+    /// credential goes out; the first answer that a registry can have given settles the scheme.
+    async fn first_answer(&self, uri: Uri) -> Result<Answer, HttpError> {
+        let host = &*self.client.host;
+        let plain = self.transmit(uri, None).await;
+        match &plain {
+            // A TLS port's word to plain HTTP, as Go's and nginx's servers give it, is a 400.
+            Ok(answer) if answer.status != StatusCode::BAD_REQUEST => {
+                host.settle(Settled::Plain);
+                return plain;
+            }
+            Ok(_) | Err(HttpError::NotHttp(_) | HttpError::Broken(_) | HttpError::Unsent(_)) => {}
+            // Nobody there, or no answer yet: this tells nothing of the scheme.
+            Err(_) => return plain,
+        }
+        let Ok(uri) = self.uri(Settled::Tls) else {
+            return plain;
+        };
+        match self.transmit(uri, None).await {
+            Ok(answer) => {
+                host.settle(Settled::Tls);
+                Ok(answer)
+            }
+            // A certificate that is not trusted is what the user must hear of.
+            Err(error @ HttpError::Tls(_)) if plain.is_err() => Err(error),
+            Err(HttpError::Tls(_)) => {
+                host.settle(Settled::Plain);
+                plain
+            }
+            Err(error) => plain.and(Err(error)),
+        }
+    }
+
+    fn uri(&self, settled: Settled) -> Result<Uri, ErrorKind> {
+        match &self.target {
+            Target::Path(path) => self.at_home(settled, path),
+            Target::Given(uri) => {
+                if is_downgrade(&self.home(settled)?, uri) {
+                    let host = uri.host().unwrap_or_default();
+                    return Err(ErrorKind::Protocol(format!(
+                        "it sends the upload on to {host} without TLS (behind a proxy it must be told its own https address)"
+                    )));
+                }
+                Ok(uri.clone())
+            }
+        }
+    }
+
+    fn home(&self, settled: Settled) -> Result<Uri, ErrorKind> {
+        self.at_home(settled, "/")
+    }
+
+    fn at_home(&self, settled: Settled, path: &str) -> Result<Uri, ErrorKind> {
+        let endpoint = self.client.host.registry.endpoint();
+        format!("{}://{endpoint}{path}", settled.scheme())
+            .parse()
+            .map_err(|error| ErrorKind::Protocol(format!("no URI can be made for it: {error}")))
+    }
+
+    fn body_has_begun(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.load(Ordering::Relaxed) > 0)
+    }
+
+    fn note_warnings(&self, headers: &HeaderMap) {
+        for value in headers.get_all(WARNING) {
+            if let Some(warning) = value.to_str().ok().and_then(warning_text) {
+                self.client.host.warn(warning);
+            }
+        }
+    }
+}
+
+impl Reply {
+    async fn read(answer: Answer) -> Reply {
+        let (status, headers, uri) = (answer.status, answer.headers.clone(), answer.uri.clone());
+        let body = if status.is_client_error() || status.is_server_error() {
+            ReplyBody::Refusal(ErrorBody::parse(&answer.prefix(ErrorBody::LIMIT).await))
+        } else {
+            ReplyBody::Open(answer)
+        };
+        Reply { status, headers, uri, body }
+    }
+
+    /// Whether another try may have another answer.
+    pub(crate) fn verdict(&self) -> Verdict {
+        let pause =
+            self.header(RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now()));
+        match &self.body {
+            ReplyBody::Open(_) => Verdict::Fatal,
+            ReplyBody::Refusal(body) => judge_status(self.status, pause, body),
+        }
+    }
+
+    /// A header's value, where it is there and printable.
+    pub(crate) fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// As a refusal.
+    pub(crate) fn into_error_kind(self) -> ErrorKind {
+        let body = match self.body {
+            ReplyBody::Open(_) => ErrorBody::default(),
+            ReplyBody::Refusal(body) => body,
+        };
+        ErrorKind::Answer { status: self.status, body }
+    }
+
+    /// The answer of a success, its body unread.
+    pub(crate) fn into_open(self) -> Result<Answer, ErrorKind> {
+        match self.body {
+            ReplyBody::Open(answer) => Ok(answer),
+            ReplyBody::Refusal(body) => Err(ErrorKind::Answer { status: self.status, body }),
+        }
+    }
+
+    /// The body of a success, at most `limit` bytes.
+    pub(crate) async fn bytes(self, limit: usize) -> Result<Bytes, HttpError> {
+        match self.body {
+            ReplyBody::Open(answer) => answer.bytes(limit).await,
+            ReplyBody::Refusal(_) => Ok(Bytes::new()),
+        }
+    }
+}
+
+/// The words of a `Warning: 299 - "words"` header (distribution-spec, §"Warnings"); others are not
+/// meant for people.
+fn warning_text(value: &str) -> Option<String> {
+    let quoted = value.trim().strip_prefix("299 - \"")?.strip_suffix('"')?;
+    let words: String = quoted.replace("\\\"", "\"").replace("\\\\", "\\");
+    let printable = !words.chars().any(char::is_control) && words.len() <= 4096;
+    printable.then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_read_as_the_specification_writes_them() {
+        let check = |value: &str, expected: Option<&str>| {
+            assert_eq!(warning_text(value).as_deref(), expected, "{value}");
+        };
+        check(r#"299 - "this tag is old""#, Some("this tag is old"));
+        check(r#"299 - "say \"no\"""#, Some("say \"no\""));
+        check(r#"199 - "other code""#, None);
+        check(r#"299 agent "words""#, None);
+        check("299 - \"\u{1b}[31m\"", None);
+        check(r#"299 - "cut"#, None);
+    }
+}

@@ -1,0 +1,273 @@
+//! Manifests and tags: whether they are there, putting them, reading them, listing.
+
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LINK};
+use http::{Method, StatusCode};
+use windlass_oci::{Digest, MediaType, RawManifest, Reference, Tag};
+
+use crate::auth::Scopes;
+use crate::client::RepositoryClient;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::{Call, Reply, Target};
+use crate::http::location;
+use crate::retry::{Patience, Verdict};
+
+/// What a registry says of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManifestPresence {
+    /// It is there, with this digest.
+    Present(Digest),
+    /// It is not there.
+    Absent,
+    /// The registry will not tell; see [`Presence::Unknown`](crate::Presence::Unknown).
+    Unknown,
+}
+
+/// What a registry says to a manifest that it took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutManifest {
+    /// Whether it lists the manifest as a referrer of its subject (`OCI-Subject`,
+    /// distribution-spec §"Pushing Manifests with Subject"). Without that the client must.
+    pub subject_is_listed: bool,
+}
+
+/// The largest manifest that is read.
+const LARGEST_MANIFEST: usize = 64 << 20;
+/// The largest page of a list that is read, and how many pages.
+const LARGEST_PAGE: usize = 8 << 20;
+const MOST_PAGES: usize = 1000;
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+impl RepositoryClient {
+    /// Whether there is a manifest of this name or digest. Distribution-spec, §"Checking if
+    /// content exists in the registry".
+    pub async fn head_manifest(&self, reference: &Reference) -> Result<ManifestPresence, Error> {
+        let call = self.manifest_call("ask for", reference).method(Method::HEAD);
+        let reply = call.send().await?;
+        match reply.status.as_u16() {
+            200..=299 => {}
+            404 => return Ok(ManifestPresence::Absent),
+            401 => return Err(call.error(reply.into_error_kind())),
+            _ => return Ok(ManifestPresence::Unknown),
+        }
+        if let Reference::Digest(digest) = reference {
+            return Ok(ManifestPresence::Present(digest.clone()));
+        }
+        // Old registries do not send the header; then the bytes tell.
+        match reply.header(&CONTENT_DIGEST).and_then(|value| value.parse().ok()) {
+            Some(digest) => Ok(ManifestPresence::Present(digest)),
+            None => Ok(match self.get_manifest(reference).await? {
+                Some(manifest) => ManifestPresence::Present(manifest.digest().clone()),
+                None => ManifestPresence::Absent,
+            }),
+        }
+    }
+
+    /// Reads a manifest; `None` where there is none. Asked for by digest, it has that digest.
+    /// Distribution-spec, §"Pulling manifests".
+    pub async fn get_manifest(&self, reference: &Reference) -> Result<Option<RawManifest>, Error> {
+        let call = self.manifest_call("get", reference);
+        let call = call.scopes(Scopes::pull(self.repository.name()));
+        let reply = call.send().await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !reply.status.is_success() {
+            return Err(call.error(reply.into_error_kind()));
+        }
+        let media_type = reply.header(CONTENT_TYPE).unwrap_or_default();
+        let media_type = MediaType::new(media_type.split(';').next().unwrap_or_default().trim());
+        let bytes = reply
+            .bytes(LARGEST_MANIFEST)
+            .await
+            .map_err(|error| call.error(ErrorKind::Http(error)))?;
+        match reference {
+            Reference::Tag(_) => Ok(Some(RawManifest::new(media_type, bytes))),
+            Reference::Digest(digest) => {
+                match RawManifest::with_digest(media_type, digest.clone(), bytes) {
+                    Some(manifest) => Ok(Some(manifest)),
+                    None => Err(call.error(ErrorKind::Protocol(
+                        "the manifest it sends has another digest".to_owned(),
+                    ))),
+                }
+            }
+        }
+    }
+
+    /// Puts a manifest under its digest or a tag. After a lost answer it asks whether the manifest
+    /// is there before it puts it again. Distribution-spec, §"Pushing Manifests".
+    pub async fn put_manifest(
+        &self,
+        reference: &Reference,
+        manifest: &RawManifest,
+    ) -> Result<PutManifest, Error> {
+        let verb = match reference {
+            Reference::Tag(_) => "set",
+            Reference::Digest(_) => "put",
+        };
+        let call = self
+            .manifest_call(verb, reference)
+            .method(Method::PUT)
+            .header(CONTENT_TYPE, manifest.media_type().as_str())
+            .bytes(manifest.bytes().clone());
+        let mut patience = Patience::new(self.host.options.retry_for);
+        loop {
+            match call.once().await {
+                Ok(reply) if reply.status.is_success() => {
+                    return judge_put(&call, &reply, manifest);
+                }
+                Ok(reply) => match reply.verdict() {
+                    Verdict::Fatal => return Err(call.error(reply.into_error_kind())),
+                    Verdict::Retry { pause } => {
+                        call.wait(&mut patience, pause, reply.into_error_kind()).await?;
+                    }
+                },
+                Err(failure) => call.recover(&mut patience, failure).await?,
+            }
+            // Without the digest in the answer it is not known whether the subject was listed:
+            // saying no makes the caller look.
+            match self.head_once(reference).await {
+                Some(found) if found == *manifest.digest() => {
+                    return Ok(PutManifest { subject_is_listed: false });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Deletes a tag, by its name; the manifest stays. Distribution-spec, §"Deleting tags".
+    pub async fn delete_tag(&self, tag: &Tag) -> Result<(), Error> {
+        let reference = Reference::Tag(tag.clone());
+        let delete = crate::auth::Scope::delete(self.repository.name());
+        let call = self
+            .manifest_call("delete", &reference)
+            .method(Method::DELETE)
+            .scopes(Scopes::push(self.repository.name()).with(delete));
+        let reply = call.send().await?;
+        match reply.status.as_u16() {
+            200..=299 | 404 => Ok(()),
+            _ => Err(call.error(reply.into_error_kind())),
+        }
+    }
+
+    /// All tags of the repository, in the registry's order. Distribution-spec, §"Listing Tags".
+    pub async fn list_tags(&self) -> Result<Vec<String>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            tags: Option<Vec<String>>,
+        }
+        let mut tags = Vec::new();
+        let operation = format!("list the tags of {}", self.repository);
+        let mut call = self.call(operation.clone(), "tags/list");
+        for _ in 0..MOST_PAGES {
+            call = call.scopes(Scopes::pull(self.repository.name()));
+            let reply = call.send().await?;
+            if !reply.status.is_success() {
+                return Err(call.error(reply.into_error_kind()));
+            }
+            let next = next_page(&call, &reply)?;
+            let bytes = reply
+                .bytes(LARGEST_PAGE)
+                .await
+                .map_err(|error| call.error(ErrorKind::Http(error)))?;
+            let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
+                call.error(ErrorKind::Protocol(format!("its list is no JSON: {error}")))
+            })?;
+            tags.extend(page.tags.unwrap_or_default());
+            match next {
+                Some(target) => call = Call::new(self, operation.clone(), target),
+                None => break,
+            }
+        }
+        Ok(tags)
+    }
+
+    /// Asks once, for the digest alone; `None` where it is not there or there is no answer.
+    async fn head_once(&self, reference: &Reference) -> Option<Digest> {
+        let call = self.manifest_call("ask for", reference).method(Method::HEAD);
+        let reply = call.once().await.ok()?;
+        if !reply.status.is_success() {
+            return None;
+        }
+        let said = reply.header(&CONTENT_DIGEST).and_then(|value| value.parse().ok());
+        match (reference, said) {
+            (_, Some(digest)) => Some(digest),
+            (Reference::Digest(digest), None) => Some(digest.clone()),
+            (Reference::Tag(_), None) => None,
+        }
+    }
+
+    fn manifest_call(&self, verb: &str, reference: &Reference) -> Call<'_> {
+        let operation = match reference {
+            Reference::Tag(tag) => format!("{verb} tag {tag} of {}", self.repository),
+            Reference::Digest(digest) => format!("{verb} manifest {digest} of {}", self.repository),
+        };
+        let call = self.call(operation, &format!("manifests/{reference}"));
+        if matches!(verb, "set" | "put" | "delete") {
+            call
+        } else {
+            call.header(ACCEPT, &accepted())
+        }
+    }
+}
+
+/// Whether a registry that says yes has taken what was sent.
+fn judge_put(call: &Call<'_>, reply: &Reply, manifest: &RawManifest) -> Result<PutManifest, Error> {
+    if let Some(said) = reply.header(&CONTENT_DIGEST).and_then(|value| value.parse::<Digest>().ok())
+        && said.algorithm() == manifest.digest().algorithm()
+        && said != *manifest.digest()
+    {
+        let problem = format!("it stored {said} when {} was sent", manifest.digest());
+        return Err(call.error(ErrorKind::Protocol(problem)));
+    }
+    Ok(PutManifest { subject_is_listed: reply.header(&SUBJECT).is_some() })
+}
+
+/// The next page of a list, from `Link: <…>; rel="next"`.
+pub(crate) fn next_page(call: &Call<'_>, reply: &Reply) -> Result<Option<Target>, Error> {
+    let Some(link) = reply.header(LINK).and_then(next_link) else {
+        return Ok(None);
+    };
+    let Ok(link) = HeaderValue::from_str(link) else {
+        return Ok(None);
+    };
+    match location::resolve(&reply.uri, &link) {
+        Ok(uri) => Ok(Some(Target::Given(uri))),
+        Err(error) => Err(call.error(ErrorKind::Protocol(error.to_string()))),
+    }
+}
+
+fn next_link(value: &str) -> Option<&str> {
+    let (target, parameters) = value.trim().strip_prefix('<')?.split_once('>')?;
+    let is_next = parameters.split(';').any(|parameter| {
+        let parameter = parameter.trim().replace('"', "");
+        parameter.eq_ignore_ascii_case("rel=next")
+    });
+    is_next.then_some(target)
+}
+
+/// All kinds of manifests, so that a registry never converts one.
+fn accepted() -> String {
+    let types = [
+        MediaType::OCI_MANIFEST,
+        MediaType::OCI_INDEX,
+        MediaType::DOCKER_MANIFEST,
+        MediaType::DOCKER_INDEX,
+    ];
+    types.iter().map(MediaType::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_to_the_next_page() {
+        let check = |value: &str, expected: Option<&str>| assert_eq!(next_link(value), expected);
+        check(r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("/v2/a/tags/list?n=2&last=b"));
+        check("<https://h/x>; rel=next", Some("https://h/x"));
+        check(r#"</x>; rel="prev""#, None);
+        check("/x", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,43 @@
+//! What a host can do: learned from its answers, never configured.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What was learned of a host.
+#[derive(Debug, Default)]
+pub(crate) struct Profile {
+    /// The most bytes of one body; 0 while no bound was met.
+    largest_body: AtomicU64,
+}
+
+impl Profile {
+    /// The bound on one body: the smaller of what the user said and what a refusal taught.
+    pub(crate) fn chunk(&self, asked: Option<u64>) -> Option<u64> {
+        let learned =
+            Some(self.largest_body.load(Ordering::Relaxed)).filter(|learned| *learned > 0);
+        match (asked, learned) {
+            (Some(asked), Some(learned)) => Some(asked.min(learned)),
+            (asked, learned) => asked.or(learned),
+        }
+    }
+
+    /// A body above `bytes` was refused.
+    pub(crate) fn learn_chunk(&self, bytes: u64) {
+        self.largest_body.store(bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_bound_counts() {
+        let profile = Profile::default();
+        assert_eq!(profile.chunk(None), None);
+        assert_eq!(profile.chunk(Some(5)), Some(5));
+        profile.learn_chunk(4);
+        assert_eq!(profile.chunk(None), Some(4));
+        assert_eq!(profile.chunk(Some(5)), Some(4));
+        assert_eq!(profile.chunk(Some(3)), Some(3));
+    }
+}

@@ -1,0 +1,246 @@
+//! When to try again, and how long to wait: decisions without a clock or a socket.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use http::StatusCode;
+use windlass_oci::ErrorBody;
+
+use crate::auth::AuthError;
+use crate::http::HttpError;
+
+/// What to do after something did not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It will not work another time either.
+    Fatal,
+    /// It may work later.
+    Retry {
+        /// How long the registry asks to be left alone, for the whole host.
+        pause: Option<Duration>,
+    },
+}
+
+/// How long one operation is tried while nothing moves forward.
+///
+/// Time is counted from the first failure since the last step forward, so that a long body that
+/// broke at its end has all of it left.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience {
+    limit: Duration,
+    trouble_since: Option<Instant>,
+    failures: u32,
+}
+
+/// An answer with this status may be another one later.
+pub(crate) fn judge_status(
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: &ErrorBody,
+) -> Verdict {
+    match status.as_u16() {
+        408 | 425 | 429 => Verdict::Retry { pause: retry_after },
+        // Not implemented, HTTP version not supported: no time mends these.
+        501 | 505 => Verdict::Fatal,
+        // Beside the standard ones: 520 to 524 are Cloudflare's for an origin that is away.
+        500..=599 => Verdict::Retry { pause: retry_after },
+        // nginx and docker-registry log 499 for a client that went; a proxy may hand it on.
+        499 => Verdict::Retry { pause: None },
+        // GHCR answers 403 when its secondary rate limit is met,
+        // <https://github.com/docker/build-push-action/issues/463>.
+        403 if is_rate_limit(body) => Verdict::Retry { pause: retry_after },
+        _ => Verdict::Fatal,
+    }
+}
+
+/// What became of a request without an answer. `host_has_answered`: the host gave an answer
+/// earlier in this process, so its name and its certificate are right.
+pub(crate) fn judge_failure(error: &HttpError, host_has_answered: bool) -> Verdict {
+    let retry = Verdict::Retry { pause: None };
+    match error {
+        HttpError::Resolve(_) if host_has_answered => retry,
+        HttpError::Resolve(_) => Verdict::Fatal,
+        HttpError::Connect(_)
+        | HttpError::Broken(_)
+        | HttpError::Unsent(_)
+        | HttpError::Stalled(_)
+        | HttpError::AnswerTimeout(_) => retry,
+        HttpError::NotHttp(_) if host_has_answered => retry,
+        HttpError::Tls(_)
+        | HttpError::NotHttp(_)
+        | HttpError::Uri(_)
+        | HttpError::Redirect(_)
+        | HttpError::TooLarge(_)
+        | HttpError::Source(_) => Verdict::Fatal,
+    }
+}
+
+/// What became of asking for a token.
+pub(crate) fn judge_login(error: &AuthError) -> Verdict {
+    match error {
+        AuthError::Busy { retry_after: value, .. } => {
+            let value = value.as_ref().and_then(|value| value.to_str().ok());
+            let pause = value.and_then(|value| retry_after(value, SystemTime::now()));
+            Verdict::Retry { pause }
+        }
+        AuthError::Unreachable { error, .. } => judge_failure(error, true),
+        _ => Verdict::Fatal,
+    }
+}
+
+/// The value of `Retry-After`: seconds, or a date (RFC 9110 §10.2.3). A date in the past is zero.
+#[must_use]
+pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a u64 takes is simply very long.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::from(u32::MAX))));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+impl Patience {
+    pub(crate) fn new(limit: Duration) -> Patience {
+        Patience { limit, trouble_since: None, failures: 0 }
+    }
+
+    /// Something moved forward: all is forgiven.
+    pub(crate) fn moved_forward(&mut self) {
+        self.trouble_since = None;
+        self.failures = 0;
+    }
+
+    /// Something failed. How long to wait before the next try, or `None` where patience is at an
+    /// end. `pause` is what the registry asked for; `random` is between 0 and 1.
+    pub(crate) fn failed(
+        &mut self,
+        now: Instant,
+        pause: Option<Duration>,
+        random: f64,
+    ) -> Option<Duration> {
+        let since = *self.trouble_since.get_or_insert(now);
+        let left = self.limit.checked_sub(now.saturating_duration_since(since))?;
+        let delay = backoff(self.failures, random).max(pause.unwrap_or(Duration::ZERO));
+        self.failures += 1;
+        if pause.is_some_and(|pause| pause > left) {
+            return None;
+        }
+        // The last try comes at the very end of the time, not some way before it.
+        (!left.is_zero()).then(|| delay.min(left).max(pause.unwrap_or(Duration::ZERO)))
+    }
+
+    /// Shortens the patience: nobody has ever answered there.
+    pub(crate) fn at_most(&mut self, limit: Duration) {
+        self.limit = self.limit.min(limit);
+    }
+
+    /// How often it failed since it last moved forward.
+    pub(crate) fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The time that this patience has at most.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(15);
+
+/// Doubling, with jitter between a half and the whole, so that many clients that met one fault do
+/// not come back as one.
+fn backoff(failures: u32, random: f64) -> Duration {
+    let whole = FIRST_DELAY.saturating_mul(1 << failures.min(20)).min(LONGEST_DELAY);
+    whole.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+}
+
+fn is_rate_limit(body: &ErrorBody) -> bool {
+    let words = body.to_string().to_ascii_lowercase();
+    words.contains("rate limit") || words.contains("ratelimit")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> ErrorBody {
+        ErrorBody::parse(text.as_bytes())
+    }
+
+    #[test]
+    fn every_status_has_its_verdict() {
+        let retried: Vec<u16> = (100..=599)
+            .filter(|status| {
+                let status = StatusCode::from_u16(*status).unwrap();
+                judge_status(status, None, &ErrorBody::default()) != Verdict::Fatal
+            })
+            .collect();
+        let mut expected = vec![408, 425, 429, 499];
+        expected.extend((500..=599).filter(|status| ![501, 505].contains(status)));
+        assert_eq!(retried, expected);
+    }
+
+    #[test]
+    fn a_rate_limit_by_any_other_status_is_one() {
+        let forbidden = StatusCode::FORBIDDEN;
+        let limited = words("You have exceeded a secondary rate limit. Please wait");
+        assert_eq!(judge_status(forbidden, None, &limited), Verdict::Retry { pause: None });
+        assert_eq!(judge_status(forbidden, None, &words("denied")), Verdict::Fatal);
+    }
+
+    #[test]
+    fn a_name_that_never_answered_is_a_typo() {
+        let unknown = HttpError::Resolve(String::new());
+        assert_eq!(judge_failure(&unknown, false), Verdict::Fatal);
+        assert_eq!(judge_failure(&unknown, true), Verdict::Retry { pause: None });
+        let certificate = HttpError::Tls(String::new());
+        assert_eq!(judge_failure(&certificate, true), Verdict::Fatal);
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let now = httpdate::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        let check = |value: &str, seconds: Option<u64>| {
+            assert_eq!(retry_after(value, now), seconds.map(Duration::from_secs), "{value}");
+        };
+        check("0", Some(0));
+        check(" 120 ", Some(120));
+        check("99999999999999999999999999", Some(u64::from(u32::MAX)));
+        check("Sun, 06 Nov 1994 08:49:40 GMT", Some(3));
+        check("Sun, 06 Nov 1994 08:49:30 GMT", Some(0));
+        check("Sunday, 06-Nov-94 08:49:40 GMT", Some(3));
+        check("-1", None);
+        check("1.5", None);
+        check("soon", None);
+        check("", None);
+    }
+
+    #[test]
+    fn patience_ends_with_its_time_and_is_renewed_by_progress() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut patience = Patience::new(Duration::from_secs(60));
+        assert_eq!(patience.failed(at(0), None, 0.0), Some(FIRST_DELAY / 2));
+        assert_eq!(patience.failed(at(1), None, 1.0), Some(FIRST_DELAY * 2));
+        assert_eq!(patience.failures(), 2);
+        for _ in 0..40 {
+            assert!(patience.failed(at(10), None, 1.0).unwrap() <= LONGEST_DELAY);
+        }
+        // Never longer than what is left, and nothing after that.
+        assert_eq!(patience.failed(at(58), None, 1.0), Some(Duration::from_secs(2)));
+        assert_eq!(patience.failed(at(60), None, 1.0), None);
+        assert_eq!(patience.failed(at(61), None, 1.0), None);
+        patience.moved_forward();
+        assert!(patience.failed(at(100), None, 1.0).is_some());
+    }
+
+    #[test]
+    fn a_pause_that_is_asked_for_is_kept_whole_or_given_up_on_at_once() {
+        let start = Instant::now();
+        let mut patience = Patience::new(Duration::from_secs(60));
+        let pause = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(patience.failed(start, pause(7), 1.0), pause(7));
+        assert_eq!(patience.failed(start, pause(61), 1.0), None);
+    }
+}

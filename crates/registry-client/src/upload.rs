@@ -1,0 +1,631 @@
+//! How an upload goes on: a machine that is told what came back and says what to do next.
+//!
+//! Pure: no socket, no clock. [`blob`](crate) does what it says and tells it the outcome. The
+//! machine never waits; it marks the steps before which the driver must (see [`Next::wait`]).
+//!
+//! Distribution-spec, §"Pushing blobs".
+
+/// Tells the way of one blob into a repository.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    size: u64,
+    options: UploadOptions,
+    session: Option<Session>,
+    /// The most that may have arrived in the session: what was acknowledged or sent at all.
+    sent: u64,
+    /// A chunk's size, where bodies are limited.
+    chunk: Option<u64>,
+    /// Complaints in a row that the session is elsewhere.
+    idle_answers: u32,
+    /// Sessions in a row that the registry has lost before they held anything.
+    lost_sessions: u32,
+    bad_digests: u32,
+}
+
+/// What an upload may do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UploadOptions {
+    /// The most bytes of one body, where the user or an earlier refusal said so.
+    pub(crate) chunk: Option<u64>,
+    /// A blob above this size goes by PATCH, whose bytes more registries keep when it breaks.
+    pub(crate) stream_above: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Session {
+    location: String,
+    /// How many bytes the registry is known to have.
+    offset: u64,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Next {
+    /// The step.
+    pub(crate) step: Step,
+    /// Whether it follows a failure, so that patience is asked and time passes before it.
+    pub(crate) wait: bool,
+}
+
+/// One request, or the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// POST: open a session.
+    Open,
+    /// PUT with the digest and all bytes from `offset` on: the last request.
+    Put {
+        /// The session's newest location.
+        location: String,
+        /// The first byte to send.
+        offset: u64,
+    },
+    /// PATCH with `length` bytes from `offset` on.
+    Patch {
+        /// The session's newest location.
+        location: String,
+        /// The first byte to send.
+        offset: u64,
+        /// How many.
+        length: u64,
+        /// Whether to say which bytes they are (`Content-Range`). A PATCH with all the bytes from
+        /// the first to the last need not, and some registries take it only so.
+        ranged: bool,
+    },
+    /// GET: ask the session how much it has.
+    Ask {
+        /// The session's newest location.
+        location: String,
+    },
+    /// HEAD: ask whether the blob is there after all.
+    Check,
+    /// It is there.
+    Done,
+    /// It cannot be sent: the last refusal stands.
+    GiveUp(GiveUp),
+}
+
+/// Why an upload ends without success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GiveUp {
+    /// The registry refused in a way that no repetition mends.
+    Refused,
+    /// The registry says again and again that the bytes have another digest.
+    Digest,
+    /// Bodies of any size are too large for it.
+    TooLarge,
+}
+
+/// What came of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// POST: a session is open. `least`: `OCI-Chunk-Min-Length`.
+    Opened {
+        /// Where to send to.
+        location: String,
+        /// The least bytes of a chunk that is not the last.
+        least: Option<u64>,
+    },
+    /// The blob is there (201, or 200 to a HEAD).
+    Stored,
+    /// The blob is not there (404 to a HEAD).
+    Absent,
+    /// PATCH: taken. `received`: from `Range`, where it could be read.
+    Taken {
+        /// The newest location, where one was given.
+        location: Option<String>,
+        /// How many bytes the session has by its own account.
+        received: Option<u64>,
+    },
+    /// GET: the session lives.
+    Status {
+        /// The newest location, where one was given.
+        location: Option<String>,
+        /// How many bytes it has by its own account.
+        received: Option<u64>,
+    },
+    /// 416: the session is elsewhere.
+    OutOfStep,
+    /// 404, or any other word that there is no such session.
+    SessionGone,
+    /// 413, or a limit by another name.
+    TooLarge,
+    /// The bytes that arrived have another digest.
+    BadDigest,
+    /// No answer, or one that says nothing: the connection broke, a gateway failed.
+    Broken,
+    /// Refused before a byte of the body left (a 401 since healed, a 429): nothing has changed.
+    Untouched,
+    /// Refused for good.
+    Refused,
+}
+
+/// A chunk is never made smaller than this.
+const LEAST_CHUNK: u64 = 1 << 20;
+/// `OCI-Chunk-Min-Length` above this is nonsense: the blob goes whole.
+const LARGEST_LEAST: u64 = 1 << 30;
+/// After so many complaints in a row that it is elsewhere, the session is given up for a new one.
+const IDLE_ANSWERS: u32 = 2;
+/// After so many lost sessions in a row the registry's last word stands.
+const LOST_SESSIONS: u32 = 5;
+/// How often the registry may complain of the digest before it is believed.
+const BAD_DIGESTS: u32 = 2;
+
+impl Upload {
+    pub(crate) fn new(size: u64, options: UploadOptions) -> Upload {
+        let chunk = options.chunk.map(|chunk| chunk.max(1));
+        Upload {
+            size,
+            options,
+            session: None,
+            sent: 0,
+            chunk,
+            idle_answers: 0,
+            lost_sessions: 0,
+            bad_digests: 0,
+        }
+    }
+
+    /// The first step.
+    pub(crate) fn start(&self) -> Next {
+        at_once(Step::Open)
+    }
+
+    /// The step after `step` had this `outcome`.
+    pub(crate) fn next(&mut self, step: &Step, outcome: Outcome) -> Next {
+        match outcome {
+            Outcome::Stored => at_once(Step::Done),
+            Outcome::Refused => at_once(Step::GiveUp(GiveUp::Refused)),
+            Outcome::Untouched => after_a_while(step.clone()),
+            Outcome::Opened { location, least } => {
+                self.session = Some(Session { location, offset: 0 });
+                self.sent = 0;
+                self.idle_answers = 0;
+                if let (Some(chunk), Some(least)) = (self.chunk, least) {
+                    self.chunk = (least <= LARGEST_LEAST).then(|| chunk.max(least));
+                }
+                at_once(self.send())
+            }
+            Outcome::Taken { location, received } => self.taken(step, location, received),
+            Outcome::Status { location, received } => self.status(location, received),
+            Outcome::Broken => self.broken(step),
+            Outcome::Absent => self.ask(),
+            Outcome::OutOfStep => self.out_of_step(step),
+            Outcome::SessionGone => self.session_gone(step),
+            Outcome::TooLarge => self.too_large(step),
+            Outcome::BadDigest => self.bad_digest(),
+        }
+    }
+
+    /// How many bytes the registry is known to have.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.session.as_ref().map_or(0, |session| session.offset)
+    }
+
+    /// The bound on one body, where one was met: worth remembering for the host.
+    pub(crate) fn chunk(&self) -> Option<u64> {
+        self.chunk
+    }
+
+    /// Sends what is missing.
+    fn send(&mut self) -> Step {
+        let Some(Session { location, offset }) = self.session.clone() else {
+            return Step::Open;
+        };
+        let rest = self.size - offset;
+        let step = match self.chunk {
+            Some(chunk) if rest > chunk => {
+                Step::Patch { location, offset, length: chunk, ranged: true }
+            }
+            // The last bytes go with the PUT: ECR has failed on an empty one,
+            // <https://github.com/aws/containers-roadmap/issues/1931>.
+            Some(_) => Step::Put { location, offset },
+            None if rest > self.options.stream_above => {
+                Step::Patch { location, offset, length: rest, ranged: offset > 0 }
+            }
+            None => Step::Put { location, offset },
+        };
+        self.sent = match &step {
+            Step::Patch { offset, length, .. } => offset + length,
+            _ => self.size,
+        };
+        step
+    }
+
+    /// A PATCH was taken: all of it, unless the session itself says less, and truly means it.
+    fn taken(&mut self, step: &Step, location: Option<String>, received: Option<u64>) -> Next {
+        let Step::Patch { offset, length, .. } = step else {
+            return self.ask();
+        };
+        let (from, to) = (*offset, offset + length);
+        let Some(session) = &mut self.session else {
+            return at_once(Step::Open);
+        };
+        if let Some(location) = location {
+            session.location = location;
+        }
+        // ECR's `Range` stays at the end of the first chunk although more is stored, so a lower
+        // one is believed only where it lies within what was just sent,
+        // <https://github.com/aws/containers-roadmap/issues/2831>.
+        session.offset = match received {
+            Some(received) if from < received && received < to => received,
+            _ => to,
+        };
+        self.idle_answers = 0;
+        at_once(self.send())
+    }
+
+    /// The session has told how much it has: believed where it makes sense.
+    fn status(&mut self, location: Option<String>, received: Option<u64>) -> Next {
+        let sent = self.sent.min(self.size);
+        let Some(session) = &mut self.session else {
+            return at_once(Step::Open);
+        };
+        let (Some(received), known) = (received, session.offset) else {
+            return self.restart();
+        };
+        // After a wrong digest nothing that a session says of itself is believed: Quay's is one
+        // byte too many, <https://github.com/quay/quay/blob/01863755/endpoints/v2/blob.py>.
+        if received < known || received > sent || self.bad_digests > 0 {
+            return self.restart();
+        }
+        if let Some(location) = location {
+            session.location = location;
+        }
+        if received > known {
+            self.idle_answers = 0;
+        }
+        session.offset = received;
+        if received > 0 {
+            self.lost_sessions = 0;
+        }
+        at_once(self.send())
+    }
+
+    fn broken(&mut self, step: &Step) -> Next {
+        match step {
+            // A PUT may have been carried out before its answer was lost.
+            Step::Put { .. } => after_a_while(Step::Check),
+            Step::Patch { .. } => waiting(self.ask()),
+            other => after_a_while(other.clone()),
+        }
+    }
+
+    fn out_of_step(&mut self, step: &Step) -> Next {
+        match step {
+            Step::Put { .. } | Step::Patch { .. } => {
+                self.idle_answers += 1;
+                waiting(if self.idle_answers > IDLE_ANSWERS { self.restart() } else { self.ask() })
+            }
+            _ => self.restart(),
+        }
+    }
+
+    fn session_gone(&mut self, step: &Step) -> Next {
+        self.lost_sessions += 1;
+        if self.lost_sessions > LOST_SESSIONS {
+            return at_once(Step::GiveUp(GiveUp::Refused));
+        }
+        match step {
+            // GHCR says so to a PUT sent twice although the first was carried out,
+            // <https://github.com/GoogleContainerTools/jib/issues/4301>.
+            Step::Put { .. } => {
+                self.session = None;
+                after_a_while(Step::Check)
+            }
+            Step::Patch { .. } => waiting(self.restart()),
+            _ => self.restart(),
+        }
+    }
+
+    fn too_large(&mut self, step: &Step) -> Next {
+        let tried = match step {
+            Step::Put { offset, .. } => self.size - offset,
+            Step::Patch { length, .. } => *length,
+            _ => return at_once(Step::GiveUp(GiveUp::TooLarge)),
+        };
+        if tried <= LEAST_CHUNK {
+            return at_once(Step::GiveUp(GiveUp::TooLarge));
+        }
+        // Limits are round numbers as a rule: 4 MiB, 100 MB. Half of a power of two meets them.
+        self.chunk = Some(((tried - 1).next_power_of_two() / 2).max(LEAST_CHUNK));
+        self.session = None;
+        at_once(Step::Open)
+    }
+
+    fn bad_digest(&mut self) -> Next {
+        self.bad_digests += 1;
+        if self.bad_digests >= BAD_DIGESTS {
+            return at_once(Step::GiveUp(GiveUp::Digest));
+        }
+        // A registry that ignores `Content-Range` ends here after a chunk: whole, then.
+        self.chunk = self.options.chunk;
+        waiting(self.restart())
+    }
+
+    fn ask(&mut self) -> Next {
+        match &self.session {
+            Some(session) => at_once(Step::Ask { location: session.location.clone() }),
+            None => self.restart(),
+        }
+    }
+
+    fn restart(&mut self) -> Next {
+        self.session = None;
+        self.sent = 0;
+        self.idle_answers = 0;
+        at_once(Step::Open)
+    }
+}
+
+fn at_once(step: Step) -> Next {
+    Next { step, wait: false }
+}
+
+fn after_a_while(step: Step) -> Next {
+    Next { step, wait: true }
+}
+
+fn waiting(next: Next) -> Next {
+    Next { wait: true, ..next }
+}
+
+/// Reads the `Range` header of an upload: how many bytes the session has.
+///
+/// Tolerant, since registries are not: `0-99`, `bytes=0-99`, `0--1` (nothing), and `0-0`, which
+/// the specification cannot tell from nothing and is read so.
+#[must_use]
+pub fn received(range: &str) -> Option<u64> {
+    let range = range.trim();
+    let range =
+        range.strip_prefix("bytes").map_or(range, |rest| rest.trim_start_matches(['=', ' ']));
+    let last = range.strip_prefix("0-")?;
+    match last {
+        "-1" | "0" => Some(0),
+        _ if last.bytes().all(|byte| byte.is_ascii_digit()) => {
+            last.parse::<u64>().ok()?.checked_add(1)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: UploadOptions = UploadOptions { chunk: None, stream_above: u64::MAX };
+    const STREAM: UploadOptions = UploadOptions { chunk: None, stream_above: 0 };
+
+    fn chunks(chunk: u64) -> UploadOptions {
+        UploadOptions { chunk: Some(chunk), stream_above: u64::MAX }
+    }
+
+    fn opened(location: &str) -> Outcome {
+        Outcome::Opened { location: location.to_owned(), least: None }
+    }
+
+    fn status(received: impl Into<Option<u64>>) -> Outcome {
+        Outcome::Status { location: Some("/s".to_owned()), received: received.into() }
+    }
+
+    fn taken(received: impl Into<Option<u64>>) -> Outcome {
+        Outcome::Taken { location: None, received: received.into() }
+    }
+
+    /// Runs an upload of `size` bytes through `outcomes` and writes down the steps, `~` before
+    /// those that wait.
+    #[track_caller]
+    fn check(size: u64, options: UploadOptions, outcomes: &[Outcome], expected: &str) {
+        let mut upload = Upload::new(size, options);
+        let mut next = upload.start();
+        let mut told = vec![tell(&next)];
+        for outcome in outcomes {
+            next = upload.next(&next.step, outcome.clone());
+            told.push(tell(&next));
+        }
+        assert_eq!(told.join(" "), expected);
+    }
+
+    fn tell(next: &Next) -> String {
+        let wait = if next.wait { "~" } else { "" };
+        let step = match &next.step {
+            Step::Open => "open".to_owned(),
+            Step::Put { location, offset } => format!("put{location}@{offset}"),
+            Step::Patch { location, offset, length, ranged } => {
+                let ranged = if *ranged { "r" } else { "" };
+                format!("patch{location}@{offset}+{length}{ranged}")
+            }
+            Step::Ask { location } => format!("ask{location}"),
+            Step::Check => "check".to_owned(),
+            Step::Done => "done".to_owned(),
+            Step::GiveUp(why) => format!("{why:?}"),
+        };
+        format!("{wait}{step}")
+    }
+
+    #[test]
+    fn whole_in_two_requests() {
+        check(10, WHOLE, &[opened("/a"), Outcome::Stored], "open put/a@0 done");
+        check(0, STREAM, &[opened("/a"), Outcome::Stored], "open put/a@0 done");
+    }
+
+    #[test]
+    fn streamed_then_closed() {
+        let outcomes = [opened("/a"), taken(10), Outcome::Stored];
+        check(10, STREAM, &outcomes, "open patch/a@0+10 put/a@10 done");
+    }
+
+    #[test]
+    fn a_lost_reply_is_asked_after() {
+        use Outcome::*;
+        check(10, WHOLE, &[opened("/a"), Broken, Stored], "open put/a@0 ~check done");
+        check(
+            10,
+            WHOLE,
+            &[opened("/a"), Broken, Absent, status(4), Stored],
+            "open put/a@0 ~check ask/a put/s@4 done",
+        );
+    }
+
+    #[test]
+    fn a_broken_stream_goes_on_where_the_registry_has_it() {
+        use Outcome::*;
+        check(
+            10,
+            STREAM,
+            &[opened("/a"), Broken, status(4), Broken, status(7), taken(10), Stored],
+            "open patch/a@0+10 ~ask/a patch/s@4+6r ~ask/s patch/s@7+3r put/s@10 done",
+        );
+        check(10, STREAM, &[opened("/a"), Broken, status(10)], "open patch/a@0+10 ~ask/a put/s@10");
+    }
+
+    #[test]
+    fn a_session_that_is_gone_begins_anew() {
+        use Outcome::*;
+        check(
+            10,
+            STREAM,
+            &[opened("/a"), Broken, SessionGone, opened("/b")],
+            "open patch/a@0+10 ~ask/a open patch/b@0+10",
+        );
+        check(
+            10,
+            WHOLE,
+            &[opened("/a"), SessionGone, Absent, opened("/b")],
+            "open put/a@0 ~check open put/b@0",
+        );
+        check(10, STREAM, &[opened("/a"), SessionGone], "open patch/a@0+10 ~open");
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_is_not_believed() {
+        use Outcome::*;
+        let nonsense = [status(11), status(None)];
+        for nonsense in nonsense {
+            check(10, STREAM, &[opened("/a"), Broken, nonsense], "open patch/a@0+10 ~ask/a open");
+        }
+        // Less than was known before: the registry has lost some.
+        check(
+            10,
+            chunks(4),
+            &[opened("/a"), taken(4), Broken, status(2)],
+            "open patch/a@0+4r patch/a@4+4r ~ask/a open",
+        );
+    }
+
+    #[test]
+    fn chunks_end_with_the_put() {
+        check(
+            10,
+            chunks(4),
+            &[opened("/a"), taken(4), taken(8), Outcome::Stored],
+            "open patch/a@0+4r patch/a@4+4r put/a@8 done",
+        );
+        check(4, chunks(4), &[opened("/a"), Outcome::Stored], "open put/a@0 done");
+    }
+
+    #[test]
+    fn a_stale_range_is_ignored_and_a_short_one_heeded() {
+        check(
+            12,
+            chunks(4),
+            &[opened("/a"), taken(4), taken(4), Outcome::Stored],
+            "open patch/a@0+4r patch/a@4+4r put/a@8 done",
+        );
+        check(
+            12,
+            chunks(4),
+            &[opened("/a"), taken(3), taken(None)],
+            "open patch/a@0+4r patch/a@3+4r patch/a@7+4r",
+        );
+    }
+
+    #[test]
+    fn a_minimal_chunk_is_obeyed_within_reason() {
+        let least = |least| Outcome::Opened { location: "/a".to_owned(), least: Some(least) };
+        check(10, chunks(2), &[least(4)], "open patch/a@0+4r");
+        check(10, chunks(8), &[least(4)], "open patch/a@0+8r");
+        check(10, chunks(2), &[least(1 << 62)], "open put/a@0");
+        check(10, WHOLE, &[least(4)], "open put/a@0");
+    }
+
+    #[test]
+    fn out_of_step_asks_but_not_for_ever() {
+        use Outcome::*;
+        check(
+            10,
+            chunks(4),
+            &[opened("/a"), OutOfStep, status(0), OutOfStep, status(0), OutOfStep],
+            "open patch/a@0+4r ~ask/a patch/s@0+4r ~ask/s patch/s@0+4r ~open",
+        );
+    }
+
+    #[test]
+    fn sessions_are_not_lost_for_ever() {
+        use Outcome::*;
+        let round = [opened("/a"), SessionGone];
+        let outcomes: Vec<Outcome> = round.into_iter().cycle().take(12).collect();
+        let expected = format!("open {}patch/a@0+10 Refused", "patch/a@0+10 ~open ".repeat(5));
+        check(10, STREAM, &outcomes, &expected);
+    }
+
+    #[test]
+    fn after_a_wrong_digest_a_status_is_not_believed_again() {
+        use Outcome::*;
+        check(
+            10,
+            STREAM,
+            &[opened("/a"), taken(10), BadDigest, opened("/b"), Broken, status(4)],
+            "open patch/a@0+10 put/a@10 ~open patch/b@0+10 ~ask/b open",
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_is_cut_in_half() {
+        use Outcome::*;
+        let mib = 1u64 << 20;
+        check(
+            5 * mib,
+            WHOLE,
+            &[opened("/a"), TooLarge, opened("/b")],
+            &format!("open put/a@0 open patch/b@0+{}r", 4 * mib),
+        );
+        check(mib, WHOLE, &[opened("/a"), TooLarge], "open put/a@0 TooLarge");
+    }
+
+    #[test]
+    fn a_wrong_digest_is_tried_once_more() {
+        use Outcome::*;
+        check(
+            10,
+            WHOLE,
+            &[opened("/a"), BadDigest, opened("/b"), BadDigest],
+            "open put/a@0 ~open put/b@0 Digest",
+        );
+    }
+
+    #[test]
+    fn a_refusal_ends_it_and_what_was_not_touched_is_done_again() {
+        use Outcome::*;
+        check(10, WHOLE, &[Refused], "open Refused");
+        check(10, WHOLE, &[Broken, opened("/a")], "open ~open put/a@0");
+        check(10, WHOLE, &[opened("/a"), Untouched, Stored], "open put/a@0 ~put/a@0 done");
+    }
+
+    #[test]
+    fn ranges_in_all_dialects() {
+        let check =
+            |text: &str, expected: Option<u64>| assert_eq!(received(text), expected, "{text}");
+        check("0-99", Some(100));
+        check("bytes=0-99", Some(100));
+        check("bytes 0-99", Some(100));
+        check(" 0-99 ", Some(100));
+        check("0-0", Some(0));
+        check("0--1", Some(0));
+        check("bytes=0--1", Some(0));
+        check("1-99", None);
+        check("0-", None);
+        check("0-x", None);
+        check("0-18446744073709551615", None);
+        check("", None);
+    }
+}
