@@ -1,0 +1,590 @@
+//! Who decides what a request to one registry carries: a credential, a token, or nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use windlass_oci::{Registry, Repository, RepositoryName};
+
+use super::challenge::{self, Asked, Challenge};
+use super::credential::{basic_header, bearer_header};
+use super::exchange::{Exchange, Numbered};
+use super::realm;
+use super::scope::Scope;
+use super::single_flight::Flights;
+use super::token::{self, NOBODY, TokenServer};
+use super::{AuthError, Credential, CredentialError, CredentialProvider, Found, Origin, Scopes};
+use crate::http::{Body, Http, Request};
+
+/// The login at one registry, shared by all requests to it.
+///
+/// Nothing is asked in advance: the first 401 says what the registry wants, and from then on a
+/// request has its authorization before it is sent. Nothing is tried twice in here either: what a
+/// token server refuses or cannot answer goes to the caller, who decides about retries.
+pub struct Authenticator {
+    http: Http,
+    registry: Registry,
+    provider: Arc<dyn CredentialProvider>,
+    options: AuthOptions,
+    exchange: Exchange,
+    known: Mutex<Known>,
+    credentials: Flights<RepositoryName, Option<Arc<Held>>, CredentialError>,
+    tokens: Flights<TokenKey, Token, AuthError>,
+    numbers: AtomicU64,
+    now: Arc<dyn Fn() -> Instant + Send + Sync>,
+}
+
+/// What an [`Authenticator`] may do.
+#[derive(Clone, Debug)]
+pub struct AuthOptions {
+    /// The registry is asked in plain HTTP, so its token server may be as well.
+    pub plain_http: bool,
+    /// How long a token must last beyond what its request needs.
+    pub min_lifetime: Duration,
+}
+
+impl Default for AuthOptions {
+    fn default() -> AuthOptions {
+        AuthOptions { plain_http: false, min_lifetime: Duration::from_secs(10) }
+    }
+}
+
+/// What a request carries to prove that it may.
+#[derive(Clone, Debug)]
+pub struct Authorization {
+    header: HeaderValue,
+    origin: Option<Origin>,
+    scopes: Scopes,
+    lacks_scopes: bool,
+    basis: Basis,
+    /// How many refusals in a row led to it.
+    refusals: u8,
+}
+
+/// Who we are at a registry, and how it wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// What the registry asks for, where it has asked.
+    pub login: Option<Login>,
+    /// The credential that is used; `None` where there is none.
+    pub credential: Option<Identity>,
+}
+
+/// How a registry wants to know who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// By the credential itself.
+    Basic,
+    /// By a token of this token server's.
+    Bearer {
+        /// Its host.
+        host: String,
+        /// The registry's name there.
+        service: Option<String>,
+    },
+}
+
+/// What may be shown of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// What kind it is: `password`, `identity token`, `registry token`.
+    pub kind: &'static str,
+    /// The name, where there is one.
+    pub username: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// What was learned of the registry.
+#[derive(Debug, Default)]
+struct Known {
+    way: Option<Way>,
+    /// What the registry wants for these, where that is more.
+    wanted: HashMap<Scopes, Scopes>,
+    /// Which scopes are not to be had beside which first scope.
+    unavailable: HashSet<(Scope, Scope)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    Basic,
+    Bearer(TokenServer),
+}
+
+/// A credential in use.
+#[derive(Debug)]
+struct Held {
+    number: u64,
+    found: Found,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct TokenKey {
+    server: TokenServer,
+    scopes: Scopes,
+}
+
+#[derive(Clone, Debug)]
+struct Token {
+    number: u64,
+    header: HeaderValue,
+    asked: Instant,
+    lifetime: Duration,
+    origin: Option<Origin>,
+}
+
+/// What an authorization is made of.
+#[derive(Clone, Debug)]
+enum Basis {
+    Credential(Arc<Held>),
+    Token { number: u64, asked: Instant, lifetime: Duration },
+}
+
+/// How many refusals in a row are answered with another authorization, where the registry wants
+/// something else each time.
+const MOST_REFUSALS: u8 = 3;
+
+impl Authenticator {
+    /// For `registry`, with the credentials that `provider` has.
+    #[must_use]
+    pub fn new(
+        http: Http,
+        registry: Registry,
+        provider: Arc<dyn CredentialProvider>,
+        options: AuthOptions,
+    ) -> Authenticator {
+        Authenticator {
+            exchange: Exchange::new(http.clone(), registry.clone()),
+            http,
+            registry,
+            provider,
+            options,
+            known: Mutex::default(),
+            credentials: Flights::default(),
+            tokens: Flights::default(),
+            numbers: AtomicU64::new(1),
+            now: Arc::new(Instant::now),
+        }
+    }
+
+    /// Takes another clock than the system's.
+    #[cfg(test)]
+    pub(super) fn with_clock(
+        self,
+        now: impl Fn() -> Instant + Send + Sync + 'static,
+    ) -> Authenticator {
+        Authenticator { now: Arc::new(now), ..self }
+    }
+
+    /// What to send along with a request about `repository` that needs `scopes`, from what is
+    /// known: `None` before any challenge was seen, or where there is no credential to show.
+    ///
+    /// A token that ends within `needed_for`, the time that the request may take, is renewed
+    /// before it is used. Who comes while that is done waits for the same token.
+    ///
+    /// # Errors
+    ///
+    /// See [`AuthError`]; none where nothing is known yet.
+    pub async fn authorization(
+        &self,
+        repository: &Repository,
+        scopes: &Scopes,
+        needed_for: Duration,
+    ) -> Result<Option<Authorization>, AuthError> {
+        let way = self.known().way.clone();
+        match way {
+            Some(way) => self.authorize(&way, repository, scopes, 0, needed_for).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A 401 with the headers `challenge` came to a request that carried `sent`. Gives another
+    /// authorization to try, or `None` where there is nothing better: then the 401 stands.
+    ///
+    /// # Errors
+    ///
+    /// See [`AuthError`].
+    pub async fn refused(
+        &self,
+        challenge: &HeaderMap,
+        sent: Option<&Authorization>,
+        repository: &Repository,
+        scopes: &Scopes,
+    ) -> Result<Option<Authorization>, AuthError> {
+        let begun = (self.now)();
+        let Some(way) = self.learn(challenge, scopes).await? else {
+            return Ok(None);
+        };
+        let wanted = self.known().wanted_for(scopes);
+        let refusals = sent.map_or(0, |sent| sent.refusals_at(begun));
+        // A token server that may not give all that was asked gives less, and says yes. So a
+        // second no to a token that is fresh is no.
+        if refusals >= MOST_REFUSALS
+            || refusals > 0 && sent.is_some_and(|sent| sent.scopes == wanted)
+        {
+            return Ok(None);
+        }
+        let mut older_than = 0;
+        match sent.map(|sent| &sent.basis) {
+            // It may have run out: whoever makes such makes another.
+            Some(Basis::Credential(held)) => {
+                self.credential(repository, Some(held)).await?;
+            }
+            Some(Basis::Token { number, .. }) => older_than = *number,
+            None => {}
+        }
+        let Some(next) =
+            self.authorize(&way, repository, scopes, older_than, Duration::ZERO).await?
+        else {
+            return Ok(None);
+        };
+        if sent.is_some_and(|sent| sent.header == next.header) {
+            return Ok(None);
+        }
+        let is_fresh = next.basis.asked().is_some_and(|asked| asked >= begun);
+        let refusals = if sent.is_some() || is_fresh { refusals + 1 } else { 0 };
+        Ok(Some(Authorization { refusals, ..next }))
+    }
+
+    /// Who we are at `repository`, and how the registry wants to know.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Credentials`].
+    pub async fn describe(&self, repository: &Repository) -> Result<Description, AuthError> {
+        let login = self.known().way.as_ref().map(|way| match way {
+            Way::Basic => Login::Basic,
+            Way::Bearer(server) => {
+                Login::Bearer { host: server.host().to_owned(), service: server.service.clone() }
+            }
+        });
+        let held = self.credential(repository, None).await?;
+        let credential = held.map(|held| Identity {
+            kind: held.found.credential.kind(),
+            username: held.found.credential.username().map(str::to_owned),
+            origin: held.found.origin.clone(),
+        });
+        Ok(Description { login, credential })
+    }
+
+    /// What the registry wants by `headers`, and what more than `scopes` it wants it for.
+    async fn learn(&self, headers: &HeaderMap, scopes: &Scopes) -> Result<Option<Way>, AuthError> {
+        let mut asked = challenge::choose(headers);
+        if asked == Asked::Nothing {
+            let way = self.known().way.clone();
+            if way.is_some() {
+                return Ok(way);
+            }
+            asked = self.ping().await;
+        }
+        let (way, theirs) = match asked {
+            Asked::Nothing => return Ok(None),
+            Asked::Unknown(schemes) => {
+                return Err(AuthError::Scheme { registry: self.registry.clone(), schemes });
+            }
+            Asked::For(Challenge::Basic) => (Way::Basic, Scopes::default()),
+            Asked::For(Challenge::Bearer(bearer)) => {
+                let realm = realm::check(&bearer.realm, &self.registry, self.options.plain_http);
+                let realm = realm.map_err(|problem| AuthError::Realm {
+                    registry: self.registry.clone(),
+                    realm: bearer.realm.chars().take(200).collect(),
+                    problem,
+                })?;
+                (Way::Bearer(TokenServer { realm, service: bearer.service }), bearer.scopes)
+            }
+        };
+        let mut known = self.known();
+        known.way = Some(way.clone());
+        if !known.wanted.get(scopes).unwrap_or(scopes).cover(&theirs) {
+            known.wanted.insert(scopes.clone(), scopes.clone().merge(&theirs));
+        }
+        Ok(Some(way))
+    }
+
+    /// Asks the registry's front door, for the sake of those whose other doors say 401 and not
+    /// what they want: <https://github.com/google/go-containerregistry/issues/424>.
+    async fn ping(&self) -> Asked {
+        let scheme = if self.options.plain_http { "http" } else { "https" };
+        let Ok(uri) = format!("{scheme}://{}/v2/", self.registry.endpoint()).parse() else {
+            return Asked::Nothing;
+        };
+        let headers = HeaderMap::new();
+        let request = Request { method: Method::GET, uri, headers, body: Body::Empty };
+        match self.http.send(request).await {
+            Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
+                challenge::choose(&answer.headers)
+            }
+            // The 401 that brought us here stands, and says enough.
+            _ => Asked::Nothing,
+        }
+    }
+
+    async fn authorize(
+        &self,
+        way: &Way,
+        repository: &Repository,
+        scopes: &Scopes,
+        older_than: u64,
+        needed_for: Duration,
+    ) -> Result<Option<Authorization>, AuthError> {
+        let wanted = self.known().wanted_for(scopes);
+        let held = self.credential(repository, None).await?;
+        let server = match (way, &held) {
+            (Way::Basic, None) => return Ok(None),
+            (Way::Basic, Some(held)) => return Ok(held.as_authorization(wanted)),
+            (Way::Bearer(_), Some(held)) if held.is_registry_token() => {
+                return Ok(held.as_authorization(wanted));
+            }
+            (Way::Bearer(server), _) => server,
+        };
+        let token = self.token(server, repository, &wanted, older_than, needed_for).await?;
+        // Fetching it may have shown that some are not to be had.
+        let wanted = self.known().wanted_for(scopes);
+        Ok(Some(Authorization {
+            header: token.header,
+            origin: token.origin,
+            lacks_scopes: !wanted.cover(scopes),
+            scopes: wanted,
+            basis: Basis::Token {
+                number: token.number,
+                asked: token.asked,
+                lifetime: token.lifetime,
+            },
+            refusals: 0,
+        }))
+    }
+
+    /// A token of a number above `older_than`, whoever fetches it.
+    async fn token(
+        &self,
+        server: &TokenServer,
+        repository: &Repository,
+        wanted: &Scopes,
+        older_than: u64,
+        needed_for: Duration,
+    ) -> Result<Token, AuthError> {
+        let needed = needed_for.saturating_add(self.options.min_lifetime);
+        let is_good = |token: &Token| {
+            token.number > older_than
+                && token::lasts(token.asked, token.lifetime, (self.now)(), needed)
+        };
+        let flight = self.tokens.of(TokenKey { server: server.clone(), scopes: wanted.clone() });
+        // One for more serves as well, unless it was just refused.
+        if older_than == 0 && !flight.peek().is_some_and(|token| is_good(&token)) {
+            let wider = self.tokens.find(|key, flight| {
+                let serves = key.server == *server && key.scopes.serve(wanted);
+                flight.peek().filter(|token| serves && is_good(token))
+            });
+            if let Some(token) = wider {
+                return Ok(token);
+            }
+        }
+        flight.get(is_good, self.fetch(server, repository, wanted)).await
+    }
+
+    /// Fetches a token: with the credential there is, once more without the scopes that may be
+    /// what is refused, and once more with the next credential where the provider has another.
+    async fn fetch(
+        &self,
+        server: &TokenServer,
+        repository: &Repository,
+        wanted: &Scopes,
+    ) -> Result<Token, AuthError> {
+        let held = self.credential(repository, None).await?;
+        let refused = match self.fetch_with(server, repository, wanted, held.as_deref()).await {
+            Err(AuthError::Refused(refusal)) => refusal,
+            other => return other,
+        };
+        let may_be_the_credential = matches!(refused.status.as_u16(), 400 | 401 | 403);
+        if let Some(old) = held.filter(|_| may_be_the_credential)
+            && let Some(next) = self.credential(repository, Some(&old)).await?
+            && next.number != old.number
+        {
+            return self.fetch_with(server, repository, wanted, Some(&next)).await;
+        }
+        Err(AuthError::Refused(refused))
+    }
+
+    /// Docker Hub refuses the whole request for one scope that is not to be had
+    /// (<https://github.com/google/go-containerregistry/issues/1681>), so a mount's source must
+    /// not cost the push.
+    async fn fetch_with(
+        &self,
+        server: &TokenServer,
+        repository: &Repository,
+        wanted: &Scopes,
+        held: Option<&Held>,
+    ) -> Result<Token, AuthError> {
+        let first = wanted.first_only();
+        match self.ask(server, repository, wanted, held).await {
+            Err(AuthError::Refused(_)) if first != *wanted => {
+                let token = self.ask(server, repository, &first, held).await?;
+                self.known().give_up_extras(wanted);
+                Ok(token)
+            }
+            result => result,
+        }
+    }
+
+    async fn ask(
+        &self,
+        server: &TokenServer,
+        repository: &Repository,
+        scopes: &Scopes,
+        held: Option<&Held>,
+    ) -> Result<Token, AuthError> {
+        let asked = (self.now)();
+        let credential: Numbered<'_> = held.map(|held| (held.number, &held.found));
+        let granted = self.exchange.ask(server, repository, scopes, credential).await?;
+        let header = bearer_header(&granted.token).ok_or_else(|| AuthError::NoToken {
+            host: server.host().to_owned(),
+            registry: self.registry.clone(),
+            problem: "its token cannot stand in a header",
+        })?;
+        Ok(Token {
+            number: self.next_number(),
+            header,
+            asked,
+            lifetime: granted.lifetime,
+            origin: held.map(|held| held.found.origin.clone()),
+        })
+    }
+
+    /// The credential for `repository`; another than `refused`, where there is another.
+    async fn credential(
+        &self,
+        repository: &Repository,
+        refused: Option<&Arc<Held>>,
+    ) -> Result<Option<Arc<Held>>, AuthError> {
+        let now = (self.now)();
+        let lasts =
+            |expires: Instant| expires.saturating_duration_since(now) > self.options.min_lifetime;
+        let is_good = |held: &Option<Arc<Held>>| match held {
+            None => true,
+            Some(held) => {
+                refused.is_none_or(|refused| refused.number != held.number)
+                    && held.found.expires.is_none_or(lasts)
+            }
+        };
+        let look_up = async {
+            let refused_found = refused.map(|held| &held.found);
+            let found = self.provider.credential(repository, refused_found).await?;
+            Ok(found.map(|found| match refused {
+                Some(held) if held.found.credential == found.credential => held.clone(),
+                _ => Arc::new(Held { number: self.next_number(), found }),
+            }))
+        };
+        let flight = self.credentials.of(repository.name().clone());
+        let credential = flight.get(is_good, look_up).await;
+        credential.map_err(|error| AuthError::Credentials {
+            repository: repository.clone(),
+            error: Box::new(error),
+        })
+    }
+
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// What a token for `scopes` has to be asked for.
+    fn wanted_for(&self, scopes: &Scopes) -> Scopes {
+        let wanted = self.wanted.get(scopes).unwrap_or(scopes);
+        let Some(first) = wanted.iter().next() else {
+            return wanted.clone();
+        };
+        wanted.retain_extras(|extra| !self.unavailable.contains(&(first.clone(), extra.clone())))
+    }
+
+    fn give_up_extras(&mut self, wanted: &Scopes) {
+        let mut scopes = wanted.iter();
+        if let Some(first) = scopes.next() {
+            self.unavailable.extend(scopes.map(|extra| (first.clone(), extra.clone())));
+        }
+    }
+}
+
+impl Held {
+    fn is_registry_token(&self) -> bool {
+        matches!(self.found.credential, Credential::RegistryToken(_))
+    }
+
+    /// The credential itself as an authorization.
+    fn as_authorization(self: &Arc<Held>, scopes: Scopes) -> Option<Authorization> {
+        let header = match &self.found.credential {
+            Credential::Basic { username, password } => Some(basic_header(username, password)),
+            Credential::IdentityToken { username, token } => {
+                Some(basic_header(username.as_deref().unwrap_or(NOBODY), token))
+            }
+            Credential::RegistryToken(token) => bearer_header(token),
+        }?;
+        Some(Authorization {
+            header,
+            origin: Some(self.found.origin.clone()),
+            scopes,
+            lacks_scopes: false,
+            basis: Basis::Credential(self.clone()),
+            refusals: 0,
+        })
+    }
+}
+
+impl Authorization {
+    /// The value of `Authorization`, marked as sensitive.
+    #[must_use]
+    pub fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+
+    /// Where the credential behind it comes from; `None` for a token without one.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Whether it is known to lack some of what was asked for: that of a mount's source.
+    #[must_use]
+    pub fn lacks_scopes(&self) -> bool {
+        self.lacks_scopes
+    }
+
+    /// How many refusals in a row led to it. After half its life it has done its work, and the
+    /// next refusal is the first of another row.
+    fn refusals_at(&self, now: Instant) -> u8 {
+        match self.basis {
+            Basis::Token { asked, lifetime, .. } if now >= asked + lifetime / 2 => 0,
+            _ => self.refusals,
+        }
+    }
+}
+
+impl Basis {
+    fn asked(&self) -> Option<Instant> {
+        match self {
+            Basis::Credential(_) => None,
+            Basis::Token { asked, .. } => Some(*asked),
+        }
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("registry", &self.registry)
+            .field("provider", &self.provider)
+            .field("options", &self.options)
+            .field("known", &self.known())
+            .field("credentials", &self.credentials)
+            .field("tokens", &self.tokens)
+            .field("exchange", &self.exchange)
+            .finish_non_exhaustive()
+    }
+}
