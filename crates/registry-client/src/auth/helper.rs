@@ -78,7 +78,7 @@ impl Helpers {
         let broken = |error: io::Error| HelperProblem::Io(error.to_string());
         // The name comes from a file; it names a helper and must not lead to any other program.
         if name.is_empty() || name.contains(['/', '\\', ':', '\0']) || name.starts_with('.') {
-            return Err(&HelperProblem::BadName);
+            return Err(HelperProblem::BadName);
         }
         let mut child = self.spawn(&program(name))?;
         let (stdin, stdout, stderr) =
