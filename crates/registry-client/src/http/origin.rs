@@ -1,6 +1,7 @@
 //! Scheme, host and port: what a connection and a credential belong to (RFC 9110 §4.3.1).
 
 use http::Uri;
+use http::uri::Authority;
 
 use super::HttpError;
 
@@ -23,7 +24,7 @@ impl Origin {
             Some("https") => true,
             _ => return Err(HttpError::Uri(format!("{} is no http or https URL", bare(uri)))),
         };
-        let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        let authority = uri.authority().map(Authority::as_str).unwrap_or_default();
         let host = uri.host().unwrap_or_default();
         if host.is_empty() {
             return Err(HttpError::Uri(format!("{} has no host", bare(uri))));

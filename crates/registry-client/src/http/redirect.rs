@@ -70,7 +70,7 @@ mod tests {
 
     #[track_caller]
     fn check(
-        method: Method,
+        method: &Method,
         from: &str,
         status: u16,
         to: &str,
@@ -78,25 +78,25 @@ mod tests {
     ) {
         let status = StatusCode::from_u16(status).unwrap();
         let location = HeaderValue::from_str(to).unwrap();
-        let target = follow(&method, &from.parse().unwrap(), status, Some(&location));
+        let target = follow(method, &from.parse().unwrap(), status, Some(&location));
         let target = target.map(|uri| uri.map(|uri| uri.to_string())).map_err(|e| e.to_string());
-        assert_eq!(target.as_ref().map(|uri| uri.as_deref()).map_err(|e| e.as_str()), expected);
+        assert_eq!(target.as_ref().map(|uri| uri.as_deref()).map_err(String::as_str), expected);
     }
 
     #[test]
     fn questions_follow_every_redirect_and_other_methods_those_that_keep_them() {
         for status in [301, 302, 303, 307, 308] {
             for method in [Method::GET, Method::HEAD] {
-                check(method, "https://h/a", status, "/b", Ok(Some("https://h/b")));
+                check(&method, "https://h/a", status, "/b", Ok(Some("https://h/b")));
             }
         }
         for method in [Method::PUT, Method::POST, Method::PATCH, Method::DELETE] {
             for status in [307, 308] {
-                check(method.clone(), "https://h/a", status, "/b", Ok(Some("https://h/b")));
+                check(&method, "https://h/a", status, "/b", Ok(Some("https://h/b")));
             }
         }
         check(
-            Method::PUT,
+            &Method::PUT,
             "https://h/a?sig=secret",
             302,
             "https://g/b?sig=secret",
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn other_answers_are_answers_whatever_their_location() {
         for status in [200, 201, 202, 300, 304, 305, 400] {
-            check(Method::GET, "https://h/a", status, "/b", Ok(None));
+            check(&Method::GET, "https://h/a", status, "/b", Ok(None));
         }
         let uri = "https://h/a".parse().unwrap();
         assert!(follow(&Method::GET, &uri, StatusCode::FOUND, None).unwrap().is_none());
@@ -118,15 +118,15 @@ mod tests {
     #[test]
     fn https_is_never_left() {
         let refusal = Err("https://h/a redirects from https to http://h/b");
-        check(Method::GET, "https://h/a", 307, "http://h/b?sig=secret", refusal);
-        check(Method::GET, "http://h/a", 307, "https://h/b", Ok(Some("https://h/b")));
-        check(Method::GET, "http://h/a", 307, "http://g/b", Ok(Some("http://g/b")));
+        check(&Method::GET, "https://h/a", 307, "http://h/b?sig=secret", refusal);
+        check(&Method::GET, "http://h/a", 307, "https://h/b", Ok(Some("https://h/b")));
+        check(&Method::GET, "http://h/a", 307, "http://g/b", Ok(Some("http://g/b")));
     }
 
     #[test]
     fn what_cannot_be_asked_is_not_followed() {
         let refusal = Err("https://h/a redirects to what is no URL");
-        check(Method::GET, "https://h/a", 307, "https://", refusal);
+        check(&Method::GET, "https://h/a", 307, "https://", refusal);
         check(
             Method::GET,
             "https://h/a",
@@ -149,7 +149,7 @@ mod tests {
             secret.set_sensitive(true);
             headers.insert("x-secret", secret);
             let headers = headers_for(&headers, &origin(home), &origin(target));
-            let mut names: Vec<_> = headers.keys().map(|name| name.as_str()).collect();
+            let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
             names.sort_unstable();
             assert_eq!(names, expected);
             assert!(headers.get("authorization").is_none_or(HeaderValue::is_sensitive));

@@ -352,11 +352,13 @@ fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
 
 fn certificate_problem(error: &CertificateError, host: &str) -> String {
     match error {
-        CertificateError::UnknownIssuer => {
+        // A bad signature is a trusted authority's name with another key: one that was made anew.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             format!("the certificate of {host} is not signed by an authority that is trusted here")
         }
         CertificateError::NotValidForNameContext { presented, .. } if !presented.is_empty() => {
-            format!("the certificate is not for {host}, it is for {}", presented.join(", "))
+            let names: Vec<&str> = presented.iter().map(|name| bare_name(name)).collect();
+            format!("the certificate is not for {host}, it is for {}", names.join(", "))
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!("the certificate is not for {host}")
@@ -373,6 +375,12 @@ fn certificate_problem(error: &CertificateError, host: &str) -> String {
         ),
         other => format!("the certificate of {host} is not accepted: {other}"),
     }
+}
+
+/// `name` of `DnsName("name")`, as rustls writes the names in a certificate.
+fn bare_name(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
 }
 
 fn alert_problem(alert: AlertDescription, host: &str) -> String {

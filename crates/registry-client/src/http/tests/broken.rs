@@ -33,7 +33,7 @@ async fn an_unknown_name_is_told_from_a_dead_host() {
 #[tokio::test]
 async fn a_host_that_does_not_speak_http_is_told() {
     #[track_caller]
-    fn check(error: HttpError) {
+    fn check(error: &HttpError) {
         assert!(matches!(error, HttpError::NotHttp(_)), "{error:?}");
     }
     for bytes in [
@@ -46,7 +46,7 @@ async fn a_host_that_does_not_speak_http_is_told() {
             peer.say(bytes).await;
         })
         .await;
-        check(http().send(get(&format!("http://{address}/"))).await.unwrap_err());
+        check(&http().send(get(&format!("http://{address}/"))).await.unwrap_err());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Real sockets, at whose other end the tests say and do what servers do at their worst.
 
+mod authority;
 mod broken;
 mod early;
 mod limits;

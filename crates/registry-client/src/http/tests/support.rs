@@ -31,6 +31,8 @@ where
     tokio::spawn(async move {
         for number in 0.. {
             let (stream, _) = listener.accept().await.unwrap();
+            // As servers do it: else a small answer is held back, and lost with the connection.
+            stream.set_nodelay(true).unwrap();
             tokio::spawn(play(Peer::new(stream), number));
         }
     });
@@ -76,11 +78,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     }
 
     /// Answers every request, whose bodies are read by their length, in the same way.
-    pub(super) async fn answer_all(mut self, text: &str) {
+    pub(super) async fn answer_all(mut self, text: impl AsRef<str>) {
         while let Some(head) = self.head().await {
             let length = header(&head, "content-length").map_or(0, |value| value.parse().unwrap());
             self.body(length).await;
-            self.say(text).await;
+            self.say(text.as_ref()).await;
         }
     }
 }
