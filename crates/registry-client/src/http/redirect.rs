@@ -128,7 +128,7 @@ mod tests {
         let refusal = Err("https://h/a redirects to what is no URL");
         check(&Method::GET, "https://h/a", 307, "https://", refusal);
         check(
-            Method::GET,
+            &Method::GET,
             "https://h/a",
             307,
             "ftp://h/b",
