@@ -1,1 +1,29 @@
-fn main() {}
+//! `windlass`: hauls container images into registries, and never leaves a push half done.
+//!
+//! What was typed ([`args`]) becomes what it means ([`settings`]), and a command does it
+//! ([`commands`]). Nothing but this crate knows the terminal and the environment.
+
+mod args;
+mod commands;
+mod exit_code;
+mod output;
+mod problem;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::exit_code::Exit;
+
+fn main() -> ExitCode {
+    match args::Cli::try_parse() {
+        Ok(cli) => commands::run(&cli),
+        Err(said) => {
+            // Nobody is left to hear that the terminal is gone.
+            let _ = said.print();
+            if said.use_stderr() { Exit::Usage } else { Exit::Success }
+        }
+    }
+    .into()
+}

@@ -1,0 +1,106 @@
+//! What was typed. No I/O, no environment: what it means is told in [`settings`](crate::settings).
+
+mod auth;
+mod completions;
+mod connection;
+mod demo;
+mod inspect;
+mod man;
+mod push;
+mod serve;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use auth::{AuthArgs, AuthCheckArgs, AuthCommand};
+pub(crate) use completions::CompletionsArgs;
+pub(crate) use connection::ConnectionArgs;
+pub(crate) use demo::DemoArgs;
+pub(crate) use inspect::InspectArgs;
+pub(crate) use man::ManArgs;
+pub(crate) use push::{PushArgs, TagPolicyArg};
+pub(crate) use serve::ServeArgs;
+
+/// Hauls container images into registries, and never leaves a push half done.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Push(Box<PushArgs>),
+    Serve(ServeArgs),
+    Inspect(InspectArgs),
+    Auth(AuthArgs),
+    Demo(DemoArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// How the command speaks, whatever it does.
+#[derive(Args, Debug)]
+pub(crate) struct CommonArgs {
+    /// What goes to standard output: lines for people, or JSON
+    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    #[arg(help_heading = "Output")]
+    pub(crate) output: Form,
+
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
+    pub(crate) quiet: bool,
+
+    /// Tell about credentials, retries, warnings and requests too
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
+    pub(crate) verbose: u8,
+
+    /// How to show what moves: a bar on a terminal, lines elsewhere
+    #[arg(long, global = true, value_name = "KIND", default_value = "auto")]
+    #[arg(help_heading = "Output")]
+    pub(crate) progress: ProgressKind,
+
+    /// Whether to use colors [env: NO_COLOR turns them off]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(help_heading = "Output")]
+    pub(crate) color: When,
+}
+
+/// What standard output is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Lines for people and shells.
+    #[default]
+    Text,
+    /// One JSON document a line.
+    Json,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressKind {
+    /// A bar on a terminal, lines elsewhere.
+    #[default]
+    Auto,
+    /// Bars.
+    Bar,
+    /// A line for each blob.
+    Lines,
+    /// Not at all.
+    None,
+}
+
+/// Whether to do something that a terminal may or may not like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// Where standard error is a terminal.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}

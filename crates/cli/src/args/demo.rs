@@ -1,0 +1,7 @@
+//! `windlass demo`.
+
+use clap::Args;
+
+/// Start a registry, push a sample image into it and prove that it is there
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {}

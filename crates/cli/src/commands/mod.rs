@@ -1,0 +1,78 @@
+//! The commands, each in its file: takes its arguments and the [`Context`], does its work, tells
+//! how the process ends.
+
+mod auth_check;
+mod completions;
+mod demo;
+mod inspect;
+mod man;
+mod push;
+mod serve;
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::{AuthCommand, Cli, Command};
+use crate::exit_code::Exit;
+use crate::output::Output;
+use crate::problem::Problem;
+use crate::settings::Environment;
+
+/// What every command has: a mouth, and an environment.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// Where everything that is said goes through.
+    pub(crate) output: Output,
+    /// The variables of the process.
+    pub(crate) environment: Environment,
+}
+
+/// Does what was asked for, and tells what went wrong.
+pub(crate) fn run(cli: &Cli) -> Exit {
+    let environment = Environment::of_process();
+    let output = Output::from_args(&cli.common, &environment);
+    let context = Context { output, environment };
+    let ended = match &cli.command {
+        Command::Push(args) => client(push::run(args, &cli.common, &context)),
+        Command::Serve(args) => server(serve::run(args, &context)),
+        Command::Inspect(args) => client(inspect::run(args, &context)),
+        Command::Auth(args) => match &args.command {
+            AuthCommand::Check(args) => client(auth_check::run(args, &context)),
+        },
+        Command::Demo(args) => server(demo::run(args, &context)),
+        Command::Completions(args) => completions::run(args, &context),
+        Command::Man(args) => man::run(args, &context),
+    };
+    match ended {
+        Ok(exit) => exit,
+        Err(problem) => {
+            context.output.problem(&problem);
+            problem.exit
+        }
+    }
+}
+
+/// Runs a command that waits for others most of the time: one thread is enough, and quick to start.
+fn client(work: impl Future<Output = Result<Exit, Problem>>) -> Result<Exit, Problem> {
+    run_in(Builder::new_current_thread(), work)
+}
+
+/// Runs a command that works for many at once.
+fn server(work: impl Future<Output = Result<Exit, Problem>>) -> Result<Exit, Problem> {
+    run_in(Builder::new_multi_thread(), work)
+}
+
+fn run_in(
+    mut builder: Builder,
+    work: impl Future<Output = Result<Exit, Problem>>,
+) -> Result<Exit, Problem> {
+    let failed = |error: io::Error| Problem::other(format!("cannot start: {error}"));
+    let runtime: Runtime = builder.enable_all().build().map_err(failed)?;
+    let ended = runtime.block_on(work);
+    // A thread that still reads a file on a dead network drive must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    ended
+}

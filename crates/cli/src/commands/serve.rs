@@ -1,0 +1,10 @@
+//! `windlass serve`.
+
+use crate::args::ServeArgs;
+use crate::commands::Context;
+use crate::exit_code::Exit;
+use crate::problem::Problem;
+
+pub(crate) async fn run(_args: &ServeArgs, _context: &Context) -> Result<Exit, Problem> {
+    Err(Problem::other("not there yet"))
+}
