@@ -15,10 +15,12 @@ const VERSION: &str = "windlass-registry 1";
 impl Store {
     pub(crate) fn open(data: &Path, sync: bool) -> Result<Store, OpenError> {
         let at = |doing| move |error| OpenError::Io { data: data.to_owned(), doing, error };
-        let layout = Layout::new(data);
+        // Nothing below must depend on where the process stands later.
+        let root = std::path::absolute(data).map_err(at("finding the folder"))?;
+        let layout = Layout::new(&root);
         let disk = Disk::new(layout.temporary(), sync);
 
-        disk.make_folder(data).map_err(at("making the folder"))?;
+        disk.make_folder(&root).map_err(at("making the folder"))?;
         // Before the lock's file is made: a folder that is someone else's stays as it is.
         check_version(data, &layout)?;
         let lock = File::options()
