@@ -46,14 +46,18 @@ pub enum LayoutError {
         /// Where it may be instead; empty where nothing hints at anything.
         hint: String,
     },
-    /// It is an image in Docker's own form.
+    /// It is an image in another form.
     #[error(
-        "{path} was made by `docker save` in Docker's own form and is no OCI image layout: convert \
-         it with `skopeo copy docker-archive:{path} oci:DIRECTORY` and push that"
+        "{path} is an image in the form of {form}, not an OCI image layout: convert it with \
+         `skopeo copy {transport}:{path} oci:DIRECTORY` and push that"
     )]
-    DockerArchive {
+    OtherForm {
         /// The directory or archive.
         path: PathBuf,
+        /// What makes such images.
+        form: &'static str,
+        /// What skopeo calls the form.
+        transport: &'static str,
     },
     /// It is a layout of a version that is not known.
     #[error("{path} is an image layout of version {version:?}; known is 1.0.0")]
@@ -198,7 +202,13 @@ fn check_version(path: &Path, marker: &[u8]) -> Result<(), LayoutError> {
 async fn not_a_layout(path: &Path, files: &Files) -> LayoutError {
     let path = path.to_owned();
     match files.read("manifest.json", MAX_INDEX).await {
-        Ok(Some(_)) => LayoutError::DockerArchive { path },
+        // Docker lists images there; skopeo puts the image's manifest itself.
+        Ok(Some(manifest)) if manifest.trim_ascii_start().starts_with(b"{") => {
+            LayoutError::OtherForm { path, form: "skopeo's dir transport", transport: "dir" }
+        }
+        Ok(Some(_)) => {
+            LayoutError::OtherForm { path, form: "`docker save`", transport: "docker-archive" }
+        }
         // That it is there is known, whatever is wrong with it.
         Err(error) => error.into(),
         Ok(None) => {

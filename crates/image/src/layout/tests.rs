@@ -193,7 +193,7 @@ async fn what_is_no_layout_says_what_was_looked_for_and_where_it_may_be() {
 }
 
 #[tokio::test]
-async fn an_archive_of_docker_save_is_told_from_a_layout() {
+async fn other_forms_of_images_are_told_from_layouts() {
     let layout = OnDisk::new();
     fs::remove_file(layout.path().join("oci-layout")).unwrap();
     layout.write("manifest.json", r#"[{"Config":"x.json","RepoTags":["a:b"],"Layers":[]}]"#);
@@ -203,7 +203,10 @@ async fn an_archive_of_docker_save_is_told_from_a_layout() {
         let way_out = format!("skopeo copy docker-archive:{} oci:DIRECTORY", path.display());
         assert!(error.contains("docker save") && error.contains(&way_out), "{error}");
     }
-    // Newer ones are both, and then the layout counts.
+    layout.write("manifest.json", r#"{"schemaVersion":2,"layers":[]}"#);
+    let error = layout.error().await;
+    assert!(error.contains("`skopeo copy dir:"), "{error}");
+    // Newer archives of Docker's are both, and then the layout counts.
     let root = layout.image("a");
     layout.index(std::slice::from_ref(&root));
     check_whole(&layout.tar(&["."]), &root).await;

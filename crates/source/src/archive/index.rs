@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use tar::{Archive, EntryType};
+use tar::{Archive, EntryType, Header};
 
 /// The most bytes that one member's headers may have, long names and extensions included.
 const MAX_HEADER: u64 = 1 << 20;
@@ -14,6 +14,12 @@ const MAX_MEMBERS: usize = 1_000_000;
 
 /// The most links that are followed on the way to one file, as Linux has it.
 const MAX_LINKS: usize = 40;
+
+/// How many characters of another library's explanation are worth reading.
+const MAX_EXPLANATION: usize = 200;
+
+/// Headers are this long, and everything is padded to a multiple of it.
+const BLOCK: usize = 512;
 
 /// How compressed files begin.
 const COMPRESSIONS: [(&str, &[u8]); 5] = [
@@ -54,7 +60,7 @@ impl ArchiveIndex {
     /// Where a name comes twice the later member counts, as it does when an archive is unpacked.
     /// The error says in words what is wrong with the archive.
     pub fn read(mut input: impl Read + Seek, length: u64) -> Result<ArchiveIndex, String> {
-        refuse_compression(&mut input).map_err(|error| explain(&error))??;
+        check_start(&mut input).map_err(|error| explain(&error))??;
         let budget = Cell::new(0);
         let mut archive = Archive::new(Headers { input, budget: &budget });
         let mut index = ArchiveIndex::default();
@@ -161,15 +167,25 @@ fn normalised(name: &str) -> Option<String> {
     (!parts.is_empty() && !parts.contains(&"..")).then(|| parts.join("/"))
 }
 
-/// An error in words inside where the input begins like a compressed file.
-fn refuse_compression(input: &mut (impl Read + Seek)) -> io::Result<Result<(), String>> {
+/// An error in words inside where the input does not begin like a tar archive.
+fn check_start(input: &mut (impl Read + Seek)) -> io::Result<Result<(), String>> {
     let mut start = Vec::new();
-    input.by_ref().take(6).read_to_end(&mut start)?;
+    input.by_ref().take(BLOCK as u64).read_to_end(&mut start)?;
     input.seek(SeekFrom::Start(0))?;
-    Ok(match COMPRESSIONS.iter().find(|(_, magic)| start.starts_with(magic)) {
-        Some((name, _)) => Err(format!("it is compressed with {name}: decompress it first")),
-        None => Ok(()),
-    })
+    if let Some((name, _)) = COMPRESSIONS.iter().find(|(_, magic)| start.starts_with(magic)) {
+        return Ok(Err(format!("it is compressed with {name}: decompress it first")));
+    }
+    let is_header = start.len() == BLOCK && {
+        let header = Header::from_byte_slice(&start);
+        // The sum is over the header with blanks in its own place. An empty block is an end.
+        let rest = start[..148].iter().chain(&start[156..]);
+        let sum = rest.map(|byte| u32::from(*byte)).sum::<u32>() + 8 * u32::from(b' ');
+        header.cksum().is_ok_and(|written| written == sum) || start.iter().all(|byte| *byte == 0)
+    };
+    match is_header {
+        true => Ok(Ok(())),
+        false => Ok(Err("it does not begin with the header of a member".to_owned())),
+    }
 }
 
 /// Whether a PAX archive keeps the member as a map of its holes, in words of GNU tar.
@@ -188,7 +204,9 @@ fn explain(error: &io::Error) -> String {
         text = format!("{text}: {inner}");
         cause = inner.source();
     }
-    text
+    // Some quote what they could not read, which may be anything.
+    let printable = |c: char| if c.is_control() || c == '\u{fffd}' { '?' } else { c };
+    text.chars().take(MAX_EXPLANATION).map(printable).collect()
 }
 
 /// Input of which only so much may be read between two members: names and extensions are held in

@@ -8,6 +8,7 @@ use std::process::Command;
 use tar::{Builder, EntryType, Header};
 use windlass_oci::{Descriptor, MediaType};
 
+use super::index::Span;
 use crate::{ArchiveIndex, ArchiveStore, Store};
 
 /// Runs the real `tar` in `folder`.
@@ -152,14 +153,15 @@ async fn compressed_and_sparse_archives_are_refused_with_a_way_out() {
 async fn what_is_no_archive_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
-    for (content, expected) in [
-        ("{}".repeat(600), "is no tar archive that can be read"),
-        ("{}".to_owned(), "is no tar archive that can be read"),
-    ] {
+    for content in ["{}".to_owned(), "{}".repeat(600), "\u{7}é".repeat(600)] {
         fs::write(&path, content).unwrap();
         let error = ArchiveStore::open(&path).await.unwrap_err().to_string();
-        assert!(error.contains(expected), "{error}");
+        assert!(error.ends_with("it does not begin with the header of a member"), "{error}");
     }
+    fs::write(&path, "").unwrap();
+    assert!(ArchiveStore::open(&path).await.is_err());
+    fs::write(&path, [0; 1024]).unwrap();
+    assert_eq!(ArchiveStore::open(&path).await.unwrap().names().count(), 0);
     let error = ArchiveStore::open(folder.path()).await.unwrap_err().to_string();
     assert!(error.contains("cannot read"), "{error}");
     let error = ArchiveStore::open(&folder.path().join("nothing")).await.unwrap_err();
@@ -251,6 +253,15 @@ fn a_cut_archive_is_told_wherever_the_cut_is() {
 }
 
 #[test]
+fn garbage_between_members_is_an_error_that_can_be_printed() {
+    let mut archive = built(|archive| member(archive, "a", "content"));
+    archive.truncate(1024);
+    archive.extend([0x1b; 512]);
+    let error = index(&archive).unwrap_err();
+    assert!(!error.contains(char::is_control) && error.len() < 300, "{error:?}");
+}
+
+#[test]
 fn a_header_that_claims_a_giant_name_is_not_read_into_memory() {
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::GNULongName);
@@ -265,6 +276,35 @@ fn a_header_that_claims_a_giant_name_is_not_read_into_memory() {
 
     fn member_after(archive: &mut Vec<u8>) {
         archive.extend(built(|archive| member(archive, "short", "content")));
+    }
+}
+
+#[test]
+fn whatever_one_byte_becomes_nothing_is_found_outside_the_archive() {
+    let mut archive = built(|archive| {
+        member(archive, &"long/".repeat(30), "content");
+        link(archive, EntryType::Link, "hard", "a");
+        link(archive, EntryType::Symlink, "soft", "hard");
+    });
+    for place in 0..archive.len() {
+        for value in [0, b'7', b'L', 0xff] {
+            let before = std::mem::replace(&mut archive[place], value);
+            // Give every header its right sum again, or hardly anything would be read.
+            let mut changed = archive.clone();
+            for block in changed.chunks_exact_mut(512).filter(|block| block[257..262] == *b"ustar")
+            {
+                let mut header = Header::from_byte_slice(block).clone();
+                header.set_cksum();
+                block.copy_from_slice(header.as_bytes());
+            }
+            if let Ok(index) = index(&changed) {
+                for name in index.names() {
+                    let span = index.find(name).unwrap_or(Span { offset: 0, size: 0 });
+                    assert!(span.offset + span.size <= changed.len() as u64, "{place} {value}");
+                }
+            }
+            archive[place] = before;
+        }
     }
 }
 
