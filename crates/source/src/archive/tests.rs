@@ -287,7 +287,7 @@ fn whatever_one_byte_becomes_nothing_is_found_outside_the_archive() {
         link(archive, EntryType::Symlink, "soft", "hard");
     });
     for place in 0..archive.len() {
-        for value in [0, b'7', b'L', 0xff] {
+        for value in [b'7', 0xff] {
             let before = std::mem::replace(&mut archive[place], value);
             // Give every header its right sum again, or hardly anything would be read.
             let mut changed = archive.clone();
