@@ -101,7 +101,7 @@ impl Answer {
                     return None;
                 }
                 Some(Err(error)) => {
-                    return Some(Err(HttpError::Broken(super::exchange::words(&error))));
+                    return Some(Err(HttpError::Broken(super::words::of_hyper(&error))));
                 }
                 // Trailers mean nothing here.
                 Some(Ok(frame)) => {

@@ -19,17 +19,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::exchange::{io_words, words};
 use super::half_dead::{HalfDead, Wire};
 use super::origin::Origin;
 use super::pool::{Connection, Forward, Task};
 use super::proxy::{Chooser, Proxy, tunnel};
 use super::tls::Tls;
-use super::{HttpConfig, HttpError};
+use super::{HttpConfig, HttpError, words};
 
 /// How much of a body is buffered: one piece of it goes out while the next is read.
 const BUFFER: usize = 256 * 1024;
-/// Answers may take minutes, and what lies between forgets connections that are still.
+/// Answers may take minutes: what lies between must not forget the connection, and a host that is
+/// gone must be noticed.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Bytes in both directions.
@@ -76,7 +76,7 @@ impl Connector {
             .writev(true)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| HttpError::Connect(words(&error)))?;
+            .map_err(|error| HttpError::Connect(words::of_hyper(&error)))?;
         // Its errors are told to the one who waits for the answer.
         let task = Task(tokio::spawn(async move { drop(connection.await) }).abort_handle());
         let forward = proxy.filter(|_| !origin.secure).map(|proxy| Forward { login: proxy.login });
@@ -109,6 +109,8 @@ impl Connector {
         let mut connector = HttpConnector::new_with_resolver(resolver);
         connector.set_nodelay(true);
         connector.set_keepalive(Some(KEEPALIVE));
+        connector.set_keepalive_interval(Some(KEEPALIVE / 2));
+        connector.set_keepalive_retries(Some(4));
         connector.set_connect_timeout(Some(self.connect_timeout));
         let invalid = |_| HttpError::Uri(format!("{} is no host name", origin.host));
         let uri: Uri = format!("http://{}/", origin.host_and_port()).parse().map_err(invalid)?;
@@ -140,7 +142,7 @@ impl Connector {
             Some(error) if error.kind() == io::ErrorKind::TimedOut => {
                 format!("no answer within {:?}", self.connect_timeout)
             }
-            Some(error) => io_words(error),
+            Some(error) => words::of_io(error),
             None => bottom.to_string(),
         };
         let mut tried: Vec<String> = addresses
@@ -212,7 +214,7 @@ impl Service<Name> for Resolver {
 
 /// What the resolver says, without what the message around it says already.
 fn resolver_words(error: &io::Error) -> String {
-    let text = io_words(error);
+    let text = words::of_io(error);
     text.trim_start_matches("failed to lookup address information: ").to_owned()
 }
 

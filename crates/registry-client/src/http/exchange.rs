@@ -1,28 +1,35 @@
 //! One request and its answer, over one connection.
 
-use std::error::Error;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::{Either, select};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION,
-    TRANSFER_ENCODING, USER_AGENT,
-};
-use http::uri::{PathAndQuery, Scheme};
-use http::{Method, Request as Message, Response, StatusCode, Uri, Version};
+use http::header::HeaderMap;
+use http::{Method, Request as Message, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::answer::{Answer, Lease};
 use super::body::SendBody;
 use super::flow::{Flow, Limits};
+use super::head::message;
 use super::origin::Origin;
 use super::pool::Connection;
-use super::{Body, HttpError, Inner, Request, tls};
+use super::{HttpError, Inner, Request, tls, words};
 
-/// What came of a request on one connection.
+/// One attempt to send a request.
+pub(super) struct Attempt<'a> {
+    pub(super) request: &'a Request,
+    /// Where to: the request's own, or where a redirect led.
+    pub(super) uri: &'a Uri,
+    /// Those of the request's headers that may go there.
+    pub(super) headers: &'a HeaderMap,
+    /// Whether the body waits for a `100 Continue`.
+    pub(super) expects: bool,
+    pub(super) flow: Arc<Flow>,
+}
+
+/// What came of it.
 enum Outcome {
     Answer(Response<Incoming>),
     /// The connection was found closed; the request can be sent on another at no risk.
@@ -32,7 +39,7 @@ enum Outcome {
 }
 
 impl Inner {
-    /// Sends `request` to `uri`, which is its own or where a redirect led.
+    /// Sends `request` to `uri` with `headers`, once, but for attempts that came to nothing.
     pub(super) async fn exchange(
         &self,
         request: &Request,
@@ -46,60 +53,46 @@ impl Inner {
             let reused = pooled.is_some();
             let mut connection = match pooled {
                 Some(connection) => connection,
-                None => {
-                    let connection = self.connector.connect(&origin).await?;
-                    self.tallies.connected(&origin);
-                    connection
-                }
+                None => self.connector.connect(&origin).await?,
             };
-            let expects = request.body.length() > self.config.expect_above
-                && !self.without_expect.contains(&origin);
-            let flow = Arc::new(Flow::new(request.body.length(), expects));
-            let message = message(request, uri, headers, &connection, self, &flow, expects);
+            if !reused {
+                self.tallies.connected(&origin);
+            }
+            let length = request.body.length();
+            let expects =
+                length > self.config.expect_above && !self.without_expect.contains(&origin);
+            let flow = Arc::new(Flow::new(length, expects));
+            let attempt = Attempt { request, uri, headers, expects, flow };
+            let message = message(&attempt, &connection, self.user_agent.as_ref())?;
             self.tallies.asked(&origin);
-            let outcome =
-                self.ask(&mut connection, message?, &flow, expects, reused, &request.method).await;
-            self.tallies.sent(&origin, flow.sent());
+            let outcome = self.ask(&attempt, message, &mut connection, reused).await;
+            self.tallies.sent(&origin, attempt.flow.sent());
             match outcome? {
                 Outcome::Stale => may_be_stale = false,
                 Outcome::ExpectRefused => self.without_expect.insert(&origin),
-                Outcome::Answer(answer) => {
-                    let whole = flow.is_finished();
-                    if !whole {
-                        flow.shut();
-                    }
-                    return Ok(self.answer(answer, uri.clone(), connection, whole));
-                }
+                Outcome::Answer(answer) => return Ok(self.answer(answer, &attempt, connection)),
             }
         }
     }
 
     async fn ask(
         &self,
+        attempt: &Attempt<'_>,
+        message: Message<SendBody>,
         connection: &mut Connection,
-        mut message: Message<SendBody>,
-        flow: &Arc<Flow>,
-        expects: bool,
         reused: bool,
-        method: &Method,
     ) -> Result<Outcome, HttpError> {
-        if expects {
-            let flow = Arc::clone(flow);
-            hyper::ext::on_informational(&mut message, move |answer| {
-                if answer.status() == StatusCode::CONTINUE {
-                    flow.invite();
-                }
-            });
-        }
+        let flow = &attempt.flow;
         let mut sending = pin!(connection.sender.try_send_request(message));
         let mut early = None;
-        if expects {
+        if attempt.expects {
             let invitation = pin!(timeout(self.config.expect_timeout, flow.invited()));
             match select(sending.as_mut(), invitation).await {
                 Either::Left((result, _)) => early = Some(result),
-                Either::Right((Ok(()), _)) => flow.open(),
-                Either::Right((Err(_), _)) => {
-                    self.without_expect.insert(&connection.origin);
+                Either::Right((invited, _)) => {
+                    if invited.is_err() {
+                        self.without_expect.insert(&connection.origin);
+                    }
                     flow.open();
                 }
             }
@@ -112,17 +105,12 @@ impl Inner {
             },
         };
         let mut failure = match result {
-            Ok(answer) if expects && answer.status() == StatusCode::EXPECTATION_FAILED => {
-                return Ok(Outcome::ExpectRefused);
-            }
-            Ok(answer) => return Ok(Outcome::Answer(answer)),
+            Ok(answer) => return judge(answer, attempt.expects),
             Err(failure) => failure,
         };
-        // A server may close an unused connection just when the next request is on its way.
         let unsent = failure.take_message().is_some();
-        let harmless = matches!(*method, Method::GET | Method::HEAD) && flow.sent() == 0;
         let error = failure.into_error();
-        if reused && (unsent || harmless && is_end(&error)) {
+        if reused && (unsent || is_harmless(&attempt.request.method, flow) && is_end(&error)) {
             return Ok(Outcome::Stale);
         }
         Err(http_error(&error, flow, connection))
@@ -131,15 +119,18 @@ impl Inner {
     fn answer(
         &self,
         answer: Response<Incoming>,
-        uri: Uri,
+        attempt: &Attempt<'_>,
         connection: Connection,
-        whole: bool,
     ) -> Answer {
+        let whole = attempt.flow.is_finished();
+        if !whole {
+            attempt.flow.shut();
+        }
         let (head, body) = answer.into_parts();
         Answer {
             status: head.status,
             headers: head.headers,
-            uri,
+            uri: attempt.uri.clone(),
             body,
             lease: Lease::new(connection, Arc::clone(&self.pool), whole),
             stall_timeout: self.config.stall_timeout,
@@ -147,58 +138,22 @@ impl Inner {
     }
 }
 
-/// The request as it goes out: what belongs to the connection is set here and nowhere else.
-fn message(
-    request: &Request,
-    uri: &Uri,
-    headers: &HeaderMap,
-    connection: &Connection,
-    http: &Inner,
-    flow: &Arc<Flow>,
-    expects: bool,
-) -> Result<Message<SendBody>, HttpError> {
-    let authority = connection.origin.authority();
-    let invalid = |_| HttpError::Uri(format!("{authority} is no host name"));
-    let mut all = HeaderMap::with_capacity(headers.len() + 5);
-    all.insert(HOST, HeaderValue::from_str(&authority).map_err(invalid)?);
-    all.extend(http.user_agent.clone().map(|agent| (USER_AGENT, agent)));
-    for name in headers.keys() {
-        all.remove(name);
-        for value in headers.get_all(name) {
-            all.append(name, value.clone());
+fn judge(answer: Response<Incoming>, expects: bool) -> Result<Outcome, HttpError> {
+    match answer.status() {
+        StatusCode::EXPECTATION_FAILED if expects => Ok(Outcome::ExpectRefused),
+        // Of all 1xx only this one ends a request, and only one that asked for it.
+        StatusCode::SWITCHING_PROTOCOLS => {
+            Err(HttpError::NotHttp("it switches to another protocol unasked".to_owned()))
         }
+        _ => Ok(Outcome::Answer(answer)),
     }
-    for name in [CONNECTION, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING] {
-        all.remove(name);
-    }
-    if expects {
-        all.insert(EXPECT, HeaderValue::from_static("100-continue"));
-    }
-    // A body of no bytes is announced too where the method means one (RFC 9110 §8.6).
-    if request.body.length() == 0
-        && (matches!(request.method, Method::POST | Method::PUT | Method::PATCH)
-            || !matches!(request.body, Body::Empty))
-    {
-        all.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-    let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    let mut target = http::uri::Parts::default();
-    target.path_and_query = Some(path);
-    if let Some(forward) = &connection.forward {
-        target.scheme = Some(Scheme::HTTP);
-        let host = authority.parse().map_err(|_| HttpError::Uri(format!("{authority}?")))?;
-        target.authority = Some(host);
-        if let Some(login) = &forward.login {
-            all.insert(PROXY_AUTHORIZATION, login.clone());
-        }
-    }
-    let mut message = Message::new(SendBody::new(&request.body, Arc::clone(flow)));
-    *message.method_mut() = request.method.clone();
-    *message.uri_mut() =
-        Uri::from_parts(target).map_err(|error| HttpError::Uri(error.to_string()))?;
-    *message.version_mut() = Version::HTTP_11;
-    *message.headers_mut() = all;
-    Ok(message)
+}
+
+/// Whether a request whose connection closed can be sent again, as a server may close an unused
+/// connection just when the next request is on its way (RFC 9110 §9.2.2): one that changes
+/// nothing, or whose body had yet to begin.
+fn is_harmless(method: &Method, flow: &Flow) -> bool {
+    flow.sent() == 0 && (flow.length() > 0 || matches!(*method, Method::GET | Method::HEAD))
 }
 
 /// Whether the other side just hung up, as opposed to having said something strange.
@@ -214,42 +169,14 @@ fn http_error(error: &hyper::Error, flow: &Flow, connection: &Connection) -> Htt
         return HttpError::Tls(problem);
     }
     if error.is_parse() {
-        return HttpError::NotHttp(words(error));
+        return HttpError::NotHttp(words::of_hyper(error));
     }
     let (sent, length) = (flow.sent(), flow.length());
     match (sent, length) {
-        (_, 0) => HttpError::Broken(words(error)),
-        (0, _) => HttpError::Unsent(words(error)),
-        _ => HttpError::Broken(format!("{} after {sent} of {length} bytes", words(error))),
-    }
-}
-
-/// What the error at the bottom of a connection's error says.
-pub(super) fn words(error: &hyper::Error) -> String {
-    if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
-        return "the other side closed it".to_owned();
-    }
-    let mut bottom: &dyn Error = error;
-    while let Some(source) = bottom.source() {
-        bottom = source;
-    }
-    match bottom.downcast_ref::<io::Error>() {
-        Some(error) => io_words(error),
-        None => bottom.to_string(),
-    }
-}
-
-/// A system's error in words, without its number.
-pub(super) fn io_words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => "the other side reset it".to_owned(),
-        io::ErrorKind::UnexpectedEof => "the other side closed it".to_owned(),
+        (_, 0) => HttpError::Broken(words::of_hyper(error)),
+        (0, _) => HttpError::Unsent(words::of_hyper(error)),
         _ => {
-            let text = error.to_string();
-            text.split(" (os error").next().unwrap_or_default().to_owned()
+            HttpError::Broken(format!("{} after {sent} of {length} bytes", words::of_hyper(error)))
         }
     }
 }

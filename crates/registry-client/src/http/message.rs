@@ -7,8 +7,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use windlass_source::BlobSource;
 
+use super::origin::bare;
+
 /// A request that can be sent any number of times.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// Its method.
     pub method: Method,
@@ -43,6 +45,13 @@ pub enum Body {
 
 /// Called with the number of bytes that were just handed to the socket.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+impl fmt::Debug for Request {
+    /// Leaves out the query, which may be signed, and the headers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({} {} {:?})", self.method, bare(&self.uri), self.body)
+    }
+}
 
 impl Body {
     /// How many bytes it has.

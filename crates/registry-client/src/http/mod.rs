@@ -6,12 +6,14 @@
 
 mod answer;
 mod body;
+mod certs_d;
 mod config;
 mod connect;
 mod error;
 mod exchange;
 mod flow;
 mod half_dead;
+mod head;
 pub mod location;
 mod message;
 mod origin;
@@ -22,6 +24,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;

@@ -12,10 +12,9 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 
 use super::connect::Stream;
-use super::exchange::words;
 use super::origin::Origin;
 use super::pool::Task;
-use super::{HttpError, Proxies};
+use super::{HttpError, Proxies, words};
 
 /// An HTTP proxy.
 #[derive(Clone, Debug)]
@@ -111,7 +110,7 @@ pub(super) async fn tunnel(
 ) -> Result<Box<dyn Stream>, HttpError> {
     let name = proxy.origin.host_and_port();
     let failed = |what: String| HttpError::Connect(format!("the proxy {name} {what}"));
-    let broke = |error: hyper::Error| failed(format!("opens no way: {}", words(&error)));
+    let broke = |error: hyper::Error| failed(format!("opens no way: {}", words::of_hyper(&error)));
 
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broke)?;
     let task = tokio::spawn(async move { drop(connection.with_upgrades().await) });

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +26,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::certs_d::HostFiles;
 use super::connect::Stream;
 use super::origin::Origin;
 use super::{AcceptInvalid, HttpError, TlsConfig};
@@ -75,7 +75,7 @@ impl Tls {
                 None => HttpError::Connect(format!(
                     "{}: in the TLS handshake {}",
                     origin.host_and_port(),
-                    super::exchange::io_words(&error)
+                    super::words::of_io(&error)
                 )),
             }),
             Err(_) => Err(HttpError::Connect(format!(
@@ -177,56 +177,6 @@ impl Shared {
             Ok(verifier) => Ok(verifier),
             Err(error) => Err(error.to_string()),
         }
-    }
-}
-
-/// What a `certs.d` holds for a host.
-#[derive(Default)]
-struct HostFiles {
-    authorities: Vec<PathBuf>,
-    identity: Option<(PathBuf, PathBuf)>,
-}
-
-impl HostFiles {
-    fn find(certs_dirs: &[PathBuf], origin: &Origin) -> Result<HostFiles, String> {
-        let mut files = HostFiles::default();
-        let mut names = vec![origin.host_and_port(), origin.authority()];
-        names.dedup();
-        for (directory, name) in certs_dirs.iter().flat_map(|d| names.iter().map(move |n| (d, n))) {
-            // A colon is no part of a file's name on Windows, where Docker leaves it out too.
-            let name = if cfg!(windows) { name.replace(':', "") } else { name.clone() };
-            files.add(&directory.join(name))?;
-        }
-        Ok(files)
-    }
-
-    fn add(&mut self, folder: &Path) -> Result<(), String> {
-        let unreadable = |error| format!("cannot read {}: {error}", folder.display());
-        let entries = match fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(unreadable(error)),
-        };
-        let mut paths = Vec::new();
-        for entry in entries {
-            paths.push(entry.map_err(unreadable)?.path());
-        }
-        paths.sort();
-        for path in paths {
-            match path.extension().and_then(|extension| extension.to_str()) {
-                Some("crt") => self.authorities.push(path),
-                Some("cert") if self.identity.is_none() => {
-                    let key = path.with_extension("key");
-                    if !key.exists() {
-                        let (path, key) = (path.display(), key.display());
-                        return Err(format!("{path} has no key: there is no {key}"));
-                    }
-                    self.identity = Some((path, key));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use windlass_source::SourceError;
 
 use super::support::*;
-use crate::http::{Body, Http, HttpConfig, HttpError};
+use crate::http::{Body, Http, HttpConfig, HttpError, Proxies};
 
 #[tokio::test]
 async fn a_refused_connection_names_the_addresses() {
@@ -176,4 +176,54 @@ async fn an_answer_that_is_dropped_unread_ends_its_connection() {
     let http = http();
     drop(http.send(get(&format!("http://{address}/"))).await.unwrap());
     heard.wait_for(1).await;
+}
+
+#[tokio::test]
+async fn a_protocol_that_nobody_asked_for_is_not_http() {
+    let address = serve(|mut peer, _| async move {
+        peer.head().await;
+        peer.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h3\r\nConnection: upgrade\r\n\r\n")
+            .await;
+    })
+    .await;
+    let error = http().send(get(&format!("http://{address}/"))).await.unwrap_err();
+    assert!(matches!(error, HttpError::NotHttp(_)), "{error:?}");
+}
+
+/// A socket whose queue of connections is full answers no further one on Linux.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_host_that_does_not_answer_is_given_up() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    let patience = Duration::from_millis(50);
+    while let Ok(stream) =
+        tokio::time::timeout(patience, tokio::net::TcpStream::connect(address)).await
+    {
+        queued.push(stream.unwrap());
+    }
+    let config = HttpConfig { connect_timeout: patience, ..HttpConfig::default() };
+    let error = Http::new(config).send(get(&format!("http://{address}/"))).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("no connection: {address}: no answer within 50ms"));
+}
+
+#[tokio::test]
+async fn nothing_secret_is_printed() {
+    let address = serve(|mut peer, _| async move {
+        peer.head().await;
+        peer.say("HTTP/1.1 201 Created\r\nLocation: /?sig=secret\r\nContent-Length: 0\r\n\r\n")
+            .await;
+    })
+    .await;
+    let mut request = put(&format!("http://{address}/u?sig=secret"), &Blob::new(10));
+    request.headers.insert("authorization", "Bearer secret".parse().unwrap());
+    let proxies = Proxies { https: Some("http://u:secret@p".to_owned()), ..Proxies::default() };
+    let http = Http::new(HttpConfig { proxies, ..HttpConfig::default() });
+    let answer = http.send(request.clone()).await.unwrap();
+    let printed = format!("{request:?} {http:?} {answer:?}");
+    assert!(printed.contains("layer.tar") && printed.contains("201"), "{printed}");
+    assert!(!printed.contains("secret"), "{printed}");
 }

@@ -116,4 +116,10 @@ async fn a_connection_closed_under_a_request_is_replaced_where_that_is_harmless(
     let post = request(Method::POST, &url, Body::Empty);
     let error = http.send(post).await.unwrap_err();
     assert!(matches!(error, HttpError::Broken(_)), "{error:?}");
+
+    // A body that waits for its invitation is as good as unsent.
+    assert_eq!(http.send(get(&url)).await.unwrap().bytes(0).await.unwrap(), "");
+    let blob = Blob::new(2 * MIB);
+    assert_eq!(http.send(put(&url, &blob)).await.unwrap().status, 200);
+    assert_eq!(blob.opened(), 0);
 }
