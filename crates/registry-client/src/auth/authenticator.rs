@@ -1,22 +1,22 @@
 //! Who decides what a request to one registry carries: a credential, a token, or nothing.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use windlass_oci::{Registry, Repository, RepositoryName};
 
+use super::authorization::{Basis, Held, Token};
 use super::challenge::{self, Asked, Challenge};
-use super::credential::{basic_header, bearer_header};
-use super::exchange::{Exchange, Numbered};
+use super::credential::bearer_header;
+use super::known::{Known, Way};
 use super::realm;
-use super::scope::Scope;
 use super::single_flight::Flights;
-use super::token::{self, NOBODY, TokenServer};
-use super::{AuthError, Credential, CredentialError, CredentialProvider, Found, Origin, Scopes};
+use super::token::TokenServer;
+use super::token_client::{Numbered, TokenClient};
+use super::{AuthError, Authorization, CredentialError, CredentialProvider, Origin, Scopes};
 use crate::http::{Body, Http, Request};
 
 /// The login at one registry, shared by all requests to it.
@@ -29,7 +29,7 @@ pub struct Authenticator {
     registry: Registry,
     provider: Arc<dyn CredentialProvider>,
     options: AuthOptions,
-    exchange: Exchange,
+    token_client: TokenClient,
     known: Mutex<Known>,
     credentials: Flights<RepositoryName, Option<Arc<Held>>, CredentialError>,
     tokens: Flights<TokenKey, Token, AuthError>,
@@ -50,18 +50,6 @@ impl Default for AuthOptions {
     fn default() -> AuthOptions {
         AuthOptions { plain_http: false, min_lifetime: Duration::from_secs(10) }
     }
-}
-
-/// What a request carries to prove that it may.
-#[derive(Clone, Debug)]
-pub struct Authorization {
-    header: HeaderValue,
-    origin: Option<Origin>,
-    scopes: Scopes,
-    lacks_scopes: bool,
-    basis: Basis,
-    /// How many refusals in a row led to it.
-    refusals: u8,
 }
 
 /// Who we are at a registry, and how it wants to know.
@@ -98,49 +86,10 @@ pub struct Identity {
     pub origin: Origin,
 }
 
-/// What was learned of the registry.
-#[derive(Debug, Default)]
-struct Known {
-    way: Option<Way>,
-    /// What the registry wants for these, where that is more.
-    wanted: HashMap<Scopes, Scopes>,
-    /// Which scopes are not to be had beside which first scope.
-    unavailable: HashSet<(Scope, Scope)>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Way {
-    Basic,
-    Bearer(TokenServer),
-}
-
-/// A credential in use.
-#[derive(Debug)]
-struct Held {
-    number: u64,
-    found: Found,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct TokenKey {
     server: TokenServer,
     scopes: Scopes,
-}
-
-#[derive(Clone, Debug)]
-struct Token {
-    number: u64,
-    header: HeaderValue,
-    asked: Instant,
-    lifetime: Duration,
-    origin: Option<Origin>,
-}
-
-/// What an authorization is made of.
-#[derive(Clone, Debug)]
-enum Basis {
-    Credential(Arc<Held>),
-    Token { number: u64, asked: Instant, lifetime: Duration },
 }
 
 /// How many refusals in a row are answered with another authorization, where the registry wants
@@ -157,7 +106,7 @@ impl Authenticator {
         options: AuthOptions,
     ) -> Authenticator {
         Authenticator {
-            exchange: Exchange::new(http.clone(), registry.clone()),
+            token_client: TokenClient::new(http.clone(), registry.clone()),
             http,
             registry,
             provider,
@@ -194,7 +143,7 @@ impl Authenticator {
         scopes: &Scopes,
         needed_for: Duration,
     ) -> Result<Option<Authorization>, AuthError> {
-        let way = self.known().way.clone();
+        let way = self.known().way(repository.name()).cloned();
         match way {
             Some(way) => self.authorize(&way, repository, scopes, 0, needed_for).await,
             None => Ok(None),
@@ -215,7 +164,7 @@ impl Authenticator {
         scopes: &Scopes,
     ) -> Result<Option<Authorization>, AuthError> {
         let begun = (self.now)();
-        let Some(way) = self.learn(challenge, scopes).await? else {
+        let Some(way) = self.learn(challenge, repository, scopes).await? else {
             return Ok(None);
         };
         let wanted = self.known().wanted_for(scopes);
@@ -230,11 +179,11 @@ impl Authenticator {
         let mut older_than = 0;
         match sent.map(|sent| &sent.basis) {
             // It may have run out: whoever makes such makes another.
-            Some(Basis::Credential(held)) => {
+            Some(Basis::Credential(held)) if way == Way::Basic || held.is_registry_token() => {
                 self.credential(repository, Some(held)).await?;
             }
-            Some(Basis::Token { number, .. }) => older_than = *number,
-            None => {}
+            Some(Basis::Token(token)) => older_than = token.number,
+            _ => {}
         }
         let Some(next) =
             self.authorize(&way, repository, scopes, older_than, Duration::ZERO).await?
@@ -244,8 +193,8 @@ impl Authenticator {
         if sent.is_some_and(|sent| sent.header == next.header) {
             return Ok(None);
         }
-        let is_fresh = next.basis.asked().is_some_and(|asked| asked >= begun);
-        let refusals = if sent.is_some() || is_fresh { refusals + 1 } else { 0 };
+        let counts = sent.is_some() || next.is_fresh_since(begun);
+        let refusals = if counts { refusals + 1 } else { 0 };
         Ok(Some(Authorization { refusals, ..next }))
     }
 
@@ -255,7 +204,7 @@ impl Authenticator {
     ///
     /// [`AuthError::Credentials`].
     pub async fn describe(&self, repository: &Repository) -> Result<Description, AuthError> {
-        let login = self.known().way.as_ref().map(|way| match way {
+        let login = self.known().way(repository.name()).map(|way| match way {
             Way::Basic => Login::Basic,
             Way::Bearer(server) => {
                 Login::Bearer { host: server.host().to_owned(), service: server.service.clone() }
@@ -271,10 +220,15 @@ impl Authenticator {
     }
 
     /// What the registry wants by `headers`, and what more than `scopes` it wants it for.
-    async fn learn(&self, headers: &HeaderMap, scopes: &Scopes) -> Result<Option<Way>, AuthError> {
+    async fn learn(
+        &self,
+        headers: &HeaderMap,
+        repository: &Repository,
+        scopes: &Scopes,
+    ) -> Result<Option<Way>, AuthError> {
         let mut asked = challenge::choose(headers);
         if asked == Asked::Nothing {
-            let way = self.known().way.clone();
+            let way = self.known().way(repository.name()).cloned();
             if way.is_some() {
                 return Ok(way);
             }
@@ -296,11 +250,7 @@ impl Authenticator {
                 (Way::Bearer(TokenServer { realm, service: bearer.service }), bearer.scopes)
             }
         };
-        let mut known = self.known();
-        known.way = Some(way.clone());
-        if !known.wanted.get(scopes).unwrap_or(scopes).cover(&theirs) {
-            known.wanted.insert(scopes.clone(), scopes.clone().merge(&theirs));
-        }
+        self.known().learn(repository.name(), &way, scopes, &theirs);
         Ok(Some(way))
     }
 
@@ -332,29 +282,22 @@ impl Authenticator {
     ) -> Result<Option<Authorization>, AuthError> {
         let wanted = self.known().wanted_for(scopes);
         let held = self.credential(repository, None).await?;
-        let server = match (way, &held) {
-            (Way::Basic, None) => return Ok(None),
-            (Way::Basic, Some(held)) => return Ok(held.as_authorization(wanted)),
-            (Way::Bearer(_), Some(held)) if held.is_registry_token() => {
-                return Ok(held.as_authorization(wanted));
-            }
-            (Way::Bearer(server), _) => server,
-        };
-        let token = self.token(server, repository, &wanted, older_than, needed_for).await?;
-        // Fetching it may have shown that some are not to be had.
-        let wanted = self.known().wanted_for(scopes);
-        Ok(Some(Authorization {
-            header: token.header,
-            origin: token.origin,
-            lacks_scopes: !wanted.cover(scopes),
-            scopes: wanted,
-            basis: Basis::Token {
-                number: token.number,
-                asked: token.asked,
-                lifetime: token.lifetime,
+        let held = held.filter(|held| *way == Way::Basic || held.is_registry_token());
+        let (header, basis) = match (held, way) {
+            (Some(held), _) => match held.header() {
+                Some(header) => (header, Basis::Credential(held)),
+                None => return Ok(None),
             },
-            refusals: 0,
-        }))
+            (None, Way::Basic) => return Ok(None),
+            (None, Way::Bearer(server)) => {
+                let token = self.token(server, repository, &wanted, older_than, needed_for).await?;
+                (token.header.clone(), Basis::Token(token))
+            }
+        };
+        // Asking may have shown that some are not to be had.
+        let wanted = self.known().wanted_for(scopes);
+        let lacks_scopes = !wanted.cover(scopes);
+        Ok(Some(Authorization { header, basis, scopes: wanted, lacks_scopes, refusals: 0 }))
     }
 
     /// A token of a number above `older_than`, whoever fetches it.
@@ -367,10 +310,8 @@ impl Authenticator {
         needed_for: Duration,
     ) -> Result<Token, AuthError> {
         let needed = needed_for.saturating_add(self.options.min_lifetime);
-        let is_good = |token: &Token| {
-            token.number > older_than
-                && token::lasts(token.asked, token.lifetime, (self.now)(), needed)
-        };
+        let is_good =
+            |token: &Token| token.number > older_than && token.lasts((self.now)(), needed);
         let flight = self.tokens.of(TokenKey { server: server.clone(), scopes: wanted.clone() });
         // One for more serves as well, unless it was just refused.
         if older_than == 0 && !flight.peek().is_some_and(|token| is_good(&token)) {
@@ -438,7 +379,7 @@ impl Authenticator {
     ) -> Result<Token, AuthError> {
         let asked = (self.now)();
         let credential: Numbered<'_> = held.map(|held| (held.number, &held.found));
-        let granted = self.exchange.ask(server, repository, scopes, credential).await?;
+        let granted = self.token_client.ask(server, repository, scopes, credential).await?;
         let header = bearer_header(&granted.token).ok_or_else(|| AuthError::NoToken {
             host: server.host().to_owned(),
             registry: self.registry.clone(),
@@ -494,87 +435,6 @@ impl Authenticator {
     }
 }
 
-impl Known {
-    /// What a token for `scopes` has to be asked for.
-    fn wanted_for(&self, scopes: &Scopes) -> Scopes {
-        let wanted = self.wanted.get(scopes).unwrap_or(scopes);
-        let Some(first) = wanted.iter().next() else {
-            return wanted.clone();
-        };
-        wanted.retain_extras(|extra| !self.unavailable.contains(&(first.clone(), extra.clone())))
-    }
-
-    fn give_up_extras(&mut self, wanted: &Scopes) {
-        let mut scopes = wanted.iter();
-        if let Some(first) = scopes.next() {
-            self.unavailable.extend(scopes.map(|extra| (first.clone(), extra.clone())));
-        }
-    }
-}
-
-impl Held {
-    fn is_registry_token(&self) -> bool {
-        matches!(self.found.credential, Credential::RegistryToken(_))
-    }
-
-    /// The credential itself as an authorization.
-    fn as_authorization(self: &Arc<Held>, scopes: Scopes) -> Option<Authorization> {
-        let header = match &self.found.credential {
-            Credential::Basic { username, password } => Some(basic_header(username, password)),
-            Credential::IdentityToken { username, token } => {
-                Some(basic_header(username.as_deref().unwrap_or(NOBODY), token))
-            }
-            Credential::RegistryToken(token) => bearer_header(token),
-        }?;
-        Some(Authorization {
-            header,
-            origin: Some(self.found.origin.clone()),
-            scopes,
-            lacks_scopes: false,
-            basis: Basis::Credential(self.clone()),
-            refusals: 0,
-        })
-    }
-}
-
-impl Authorization {
-    /// The value of `Authorization`, marked as sensitive.
-    #[must_use]
-    pub fn header(&self) -> &HeaderValue {
-        &self.header
-    }
-
-    /// Where the credential behind it comes from; `None` for a token without one.
-    #[must_use]
-    pub fn origin(&self) -> Option<&Origin> {
-        self.origin.as_ref()
-    }
-
-    /// Whether it is known to lack some of what was asked for: that of a mount's source.
-    #[must_use]
-    pub fn lacks_scopes(&self) -> bool {
-        self.lacks_scopes
-    }
-
-    /// How many refusals in a row led to it. After half its life it has done its work, and the
-    /// next refusal is the first of another row.
-    fn refusals_at(&self, now: Instant) -> u8 {
-        match self.basis {
-            Basis::Token { asked, lifetime, .. } if now >= asked + lifetime / 2 => 0,
-            _ => self.refusals,
-        }
-    }
-}
-
-impl Basis {
-    fn asked(&self) -> Option<Instant> {
-        match self {
-            Basis::Credential(_) => None,
-            Basis::Token { asked, .. } => Some(*asked),
-        }
-    }
-}
-
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticator")
@@ -584,7 +444,7 @@ impl fmt::Debug for Authenticator {
             .field("known", &self.known())
             .field("credentials", &self.credentials)
             .field("tokens", &self.tokens)
-            .field("exchange", &self.exchange)
+            .field("token_client", &self.token_client)
             .finish_non_exhaustive()
     }
 }

@@ -11,13 +11,14 @@
 //! [token authentication]: https://distribution.github.io/distribution/spec/auth/token/
 
 mod authenticator;
+mod authorization;
 mod challenge;
 mod config_files;
 mod credential;
 mod docker_config;
 mod error;
-mod exchange;
 mod helper;
+mod known;
 mod realm;
 mod scope;
 mod secret;
@@ -25,8 +26,10 @@ mod single_flight;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_client;
 
-pub use authenticator::{AuthOptions, Authenticator, Authorization, Description, Identity, Login};
+pub use authenticator::{AuthOptions, Authenticator, Description, Identity, Login};
+pub use authorization::Authorization;
 pub use config_files::{ConfigFiles, ConfigPlaces};
 pub use credential::{
     Credential, CredentialChain, CredentialProvider, FixedCredential, Found, Origin,

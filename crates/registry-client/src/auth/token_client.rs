@@ -1,4 +1,4 @@
-//! One exchange with a token server: a credential in, a token out.
+//! Talks with token servers: a credential in, a token out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::http::{Http, HttpError};
 
 /// Asks token servers, and remembers how they want to be asked.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(super) struct TokenClient {
     http: Http,
     registry: Registry,
     memory: Mutex<Memory>,
@@ -30,9 +30,9 @@ struct Memory {
 /// A credential with the number it goes by.
 pub(super) type Numbered<'a> = Option<(u64, &'a Found)>;
 
-impl Exchange {
-    pub(super) fn new(http: Http, registry: Registry) -> Exchange {
-        Exchange { http, registry, memory: Mutex::default() }
+impl TokenClient {
+    pub(super) fn new(http: Http, registry: Registry) -> TokenClient {
+        TokenClient { http, registry, memory: Mutex::default() }
     }
 
     /// Asks `server` for a token for `scopes`, in every dialect that it may speak.
