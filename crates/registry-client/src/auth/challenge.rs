@@ -141,11 +141,12 @@ fn parse_tolerantly(header: &str) -> Vec<Raw> {
     challenges
 }
 
+/// Whether `word` is a scheme: a known one, or with a parameter right behind it.
 fn opens_a_challenge(word: &str, behind: &str) -> bool {
-    let known = ["basic", "bearer", "digest", "negotiate", "ntlm"];
-    known.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
-        || behind.trim_start().split([',', ' ']).next().is_some_and(|next| next.contains('='))
-            && behind.starts_with(' ')
+    const KNOWN: [&str; 5] = ["basic", "bearer", "digest", "negotiate", "ntlm"];
+    let next = behind.strip_prefix(' ').and_then(|behind| behind.split([',', ' ']).next());
+    KNOWN.iter().any(|scheme| word.eq_ignore_ascii_case(scheme))
+        || next.is_some_and(|next| next.contains('='))
 }
 
 /// A value, what comes behind it, and whether it stood in quotes. Quotes that do not end reach to

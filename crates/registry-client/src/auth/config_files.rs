@@ -23,8 +23,8 @@ pub struct ConfigPlaces {
     pub registry_auth_file: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`.
     pub xdg_runtime_dir: Option<PathBuf>,
-    /// The user's number, where users have one: without `XDG_RUNTIME_DIR` podman has its file in
-    /// a directory of this name.
+    /// The user's number, on Linux alone: without `XDG_RUNTIME_DIR` podman has its file in
+    /// `/run/containers/NUMBER` there.
     pub user_id: Option<u32>,
     /// `XDG_CONFIG_HOME`.
     pub xdg_config_home: Option<PathBuf>,
@@ -37,8 +37,8 @@ pub struct ConfigPlaces {
 /// A provider of what stands in the files of docker and podman, and of what the helpers give that
 /// are named there.
 ///
-/// Files are read whenever a credential is asked for, so that a login during a push is seen. What
-/// a helper gave is kept until it is refused.
+/// Files are read whenever a credential is asked for, so that a new login takes the place of one
+/// that was refused. What a helper gave is kept until it is refused.
 #[derive(Debug)]
 pub struct ConfigFiles {
     places: ConfigPlaces,

@@ -98,9 +98,12 @@ impl DockerConfig {
     pub(super) fn places(&self, repository: &Repository) -> Vec<Place> {
         let registry = repository.registry();
         let entry = |wanted: &str| {
-            self.auths
-                .iter()
-                .filter(|(key, _)| normalized(key) == wanted)
+            // Of several spellings the plain one counts.
+            let plain = self.auths.get_key_value(wanted);
+            let others = self.auths.iter().filter(|(key, _)| normalized(key) == wanted);
+            plain
+                .into_iter()
+                .chain(others)
                 .find_map(|(key, entry)| Some((key.clone(), entry.credential()?)))
                 .map(|(key, credential)| Place::Entry { key, credential })
         };
@@ -143,7 +146,11 @@ impl Entry {
             let username = username.filter(|name| !name.is_empty() && name != TOKEN_USER);
             return Some(Ok(Credential::IdentityToken { username, token }));
         }
-        Some(pair?.map(|(username, password)| from_pair(username, password)))
+        match pair? {
+            Ok((username, password)) if username.is_empty() && password.is_empty() => None,
+            Ok((username, password)) => Some(Ok(from_pair(username, password))),
+            Err(problem) => Some(Err(problem)),
+        }
     }
 }
 
@@ -262,6 +269,8 @@ mod tests {
         check(r#"{"auth":"dXNlcjpwYXNz","registrytoken":"rt"}"#, "r.io: registry token - rt");
         check(r#"{"email":"x@y"}"#, "");
         check(r#"{"auth":""}"#, "");
+        check(r#"{"auth":"Og=="}"#, "");
+        check(r#"{"auth":"OnB3"}"#, "r.io: password  pw");
         check("{}", "");
         check("null", "");
         check(r#"{"auth":"?"}"#, "r.io: its `auth` is no base64");
@@ -319,6 +328,11 @@ mod tests {
             r#"{"auths":{"r.io":{"auth":"dXNlcjpwYXNz"}},"credHelpers":{"q.io":"one"},"credsStore":"two"}"#,
             "r.io/ns/a",
             "helper two; r.io: password user pass",
+        );
+        check(
+            r#"{"auths":{"https://r.io":{"auth":"b2xkOnB3"},"r.io":{"auth":"dXNlcjpwYXNz"}}}"#,
+            "r.io/a",
+            "r.io: password user pass",
         );
         check(r#"{"credHelpers":{"r.io":""},"credsStore":"two"}"#, "r.io/a", "");
         check(r#"{"credHelpers":{"docker.io":"hub"}}"#, "docker.io/a", "helper hub");

@@ -6,7 +6,7 @@ use std::fmt;
 
 use windlass_oci::RepositoryName;
 
-/// Some actions on one resource. Compares by its normal form: no action twice.
+/// Some actions on one resource, none of them twice.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     kind: String,
