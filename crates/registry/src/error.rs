@@ -1,7 +1,7 @@
 //! Why a registry cannot be opened.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a registry cannot be opened. The message names the folder.
 #[derive(Debug, thiserror::Error)]
@@ -41,4 +41,11 @@ pub enum OpenError {
         /// What it would have to say.
         known: &'static str,
     },
+}
+
+impl OpenError {
+    /// Tells at what it failed.
+    pub(crate) fn at(data: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> OpenError {
+        move |error| OpenError::Io { data: data.to_owned(), doing, error }
+    }
 }

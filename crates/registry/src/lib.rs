@@ -71,20 +71,15 @@ impl Registry {
     /// left half done is cleared away; upload sessions are found again.
     pub async fn open(config: Config) -> Result<Registry, OpenError> {
         let data = config.data.clone();
-        let failed = move |doing| move |error| OpenError::Io { data: data.clone(), doing, error };
-        let workers = Workers::new();
-        let opened =
-            workers.run(move || {
-                let store = Store::open(&config.data, config.sync)?;
-                let sessions = Sessions::open(store.uploads_folder(), config.upload_expiry)
-                    .map_err(|error| OpenError::Io {
-                        data: config.data.clone(),
-                        doing: "finding upload sessions",
-                        error,
-                    })?;
-                Ok::<_, OpenError>((config, store, sessions))
-            });
-        let (config, store, sessions) = opened.await.map_err(failed("opening"))??;
+        let workers = Workers::start().map_err(OpenError::at(&data, "starting threads"))?;
+        let opened = workers.run(move || {
+            let store = Store::open(&config.data, config.sync)?;
+            let sessions = Sessions::open(store.uploads_folder(), config.upload_expiry)
+                .map_err(OpenError::at(&config.data, "finding upload sessions"))?;
+            Ok::<_, OpenError>((config, store, sessions))
+        });
+        let opened = opened.await.map_err(OpenError::at(&data, "looking into the folder"))?;
+        let (config, store, sessions) = opened?;
         let room = MANIFESTS.max(config.manifest_limit);
         let room = manifests::kibibytes(room).unwrap_or(u32::MAX / 8) as usize;
         let inner = Inner {

@@ -20,7 +20,7 @@ use crate::{Registry, RegistryService};
 const CONNECTIONS: usize = 1024;
 /// What a connection may hold of what it has read or is about to write. Small, since it is paid
 /// once a connection; throughput comes from the buffers behind it.
-const CONNECTION_BUFFER: usize = 64 * 1024;
+const CONNECTION_BUFFER: usize = 32 * 1024;
 /// How long the head of a request may take.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How often in a row accepting may fail before that is the end.

@@ -14,7 +14,7 @@ const VERSION: &str = "windlass-registry 1";
 
 impl Store {
     pub(crate) fn open(data: &Path, sync: bool) -> Result<Store, OpenError> {
-        let at = |doing| move |error| OpenError::Io { data: data.to_owned(), doing, error };
+        let at = |doing| OpenError::at(data, doing);
         // Nothing below must depend on where the process stands later.
         let root = std::path::absolute(data).map_err(at("finding the folder"))?;
         let layout = Layout::new(&root);
@@ -88,7 +88,7 @@ impl Store {
 /// Whether the folder has a version, which is ours; an error where it is another's or holds
 /// other things.
 fn check_version(data: &Path, layout: &Layout) -> Result<bool, OpenError> {
-    let at = |doing| move |error| OpenError::Io { data: data.to_owned(), doing, error };
+    let at = |doing| OpenError::at(data, doing);
     match disk::read(&layout.version()).map_err(at("reading the version"))? {
         Some(found) => {
             let found = String::from_utf8_lossy(&found).trim().chars().take(80).collect::<String>();

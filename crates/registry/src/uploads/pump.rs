@@ -4,6 +4,7 @@
 //! A buffer is held only for as long as a write takes, never while the network is waited for, so
 //! a few buffers serve any number of slow clients.
 
+use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,10 +13,10 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
 use super::buffers::{Buffer, Buffers};
 use super::sink::Sink;
+use crate::workers::Workers;
 
 /// How a body came to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub(crate) enum End {
 /// What a pump must know besides body and file.
 #[derive(Debug)]
 pub(crate) struct Pump<'a> {
+    pub(crate) workers: &'a Workers,
     pub(crate) buffers: &'a Buffers,
     /// Stops it.
     pub(crate) stop: &'a Notify,
@@ -49,7 +51,7 @@ impl Pump<'_> {
     /// writing thread.
     pub(crate) async fn run(&self, body: &mut Body, sink: Sink) -> (Option<Sink>, io::Result<End>) {
         let mut sink = Some(sink);
-        let mut writing: Option<JoinHandle<(Sink, io::Result<()>)>> = None;
+        let mut writing = None;
         let mut gathered: Option<Buffer> = None;
         let mut pending = Bytes::new();
         let mut left = self.expected;
@@ -70,7 +72,7 @@ impl Pump<'_> {
             if let Some(idle_sink) = sink.take_if(|_| gathered.is_some())
                 && let Some(buffer) = gathered.take()
             {
-                writing = Some(write(idle_sink, buffer));
+                writing = Some(Box::pin(self.write(idle_sink, buffer)));
                 continue;
             }
             if writing.is_none()
@@ -115,6 +117,14 @@ impl Pump<'_> {
         }
     }
 
+    async fn write(&self, mut sink: Sink, buffer: Buffer) -> io::Result<(Sink, io::Result<()>)> {
+        let work = move || {
+            let result = sink.write(buffer.as_slice());
+            (sink, result)
+        };
+        self.workers.run(work).await
+    }
+
     async fn next(&self, body: &mut Body) -> Result<Option<Bytes>, String> {
         loop {
             match tokio::time::timeout(self.idle, body.frame()).await {
@@ -131,19 +141,10 @@ impl Pump<'_> {
     }
 }
 
-fn write(mut sink: Sink, buffer: Buffer) -> JoinHandle<(Sink, io::Result<()>)> {
-    // Not one of the `Workers`: the buffers already bound how many of these there are.
-    tokio::task::spawn_blocking(move || {
-        let result = sink.write(buffer.as_slice());
-        (sink, result)
-    })
-}
-
-async fn finished(
-    writing: &mut Option<JoinHandle<(Sink, io::Result<()>)>>,
-) -> io::Result<(Sink, io::Result<()>)> {
+/// Waits for what is there, or for ever.
+async fn finished<F: Future + Unpin>(writing: &mut Option<F>) -> F::Output {
     match writing {
-        Some(writing) => writing.await.map_err(io::Error::other),
+        Some(writing) => writing.await,
         None => std::future::pending().await,
     }
 }

@@ -78,6 +78,7 @@ impl Job {
         let start = sink.size();
 
         let pump = Pump {
+            workers: &inner.workers,
             buffers: &inner.buffers,
             stop: &session.stop,
             seen: &session.seen,
