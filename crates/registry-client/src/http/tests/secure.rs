@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -181,15 +182,18 @@ async fn the_wrong_scheme_is_told_both_ways() {
 
 #[tokio::test]
 async fn a_refusal_is_heard_through_tls_too() {
-    let authority = Authority::new();
-    let port = authority
-        .serve("localhost", |mut peer| async move {
+    let authority = Arc::new(Authority::new());
+    let ca_files = vec![authority.file()];
+    let issuer = Arc::clone(&authority);
+    let server = async move {
+        let refuse = |mut peer: Peer<TlsStream<TcpStream>>| async move {
             peer.head().await;
             peer.say(&answer("401 Unauthorized", "denied")).await;
-        })
-        .await
-        .port();
-    let tls = TlsConfig { ca_files: vec![authority.file()], ..TlsConfig::default() };
+        };
+        issuer.serve("localhost", refuse).await
+    };
+    let port = elsewhere(server).port();
+    let tls = TlsConfig { ca_files, ..TlsConfig::default() };
     let http = Http::new(HttpConfig { tls, expect_above: u64::MAX, ..HttpConfig::default() });
     let url = format!("https://localhost:{port}/u");
     for _ in 0..100 {

@@ -39,6 +39,22 @@ where
     address
 }
 
+/// Starts a server in a thread of its own: one that truly acts while the client does.
+pub(super) fn elsewhere<F>(server: F) -> SocketAddr
+where
+    F: Future<Output = SocketAddr> + Send + 'static,
+{
+    let (say, hear) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            say.send(server.await).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    hear.recv().unwrap()
+}
+
 /// The other end of a connection.
 pub(super) struct Peer<S> {
     pub(super) stream: S,
