@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::{Either, select, try_join_all};
+use futures_util::future::{Either, FutureExt, select, try_join_all};
 use windlass_image::Graph;
 use windlass_oci::{Digest, Registry, Repository, Tag};
 use windlass_registry_client::auth::CredentialProvider;
@@ -92,10 +92,11 @@ impl Pusher {
         stop: impl Future<Output = Interrupt>,
     ) -> Finished {
         let targets = self.targets(jobs);
-        let work = async {
+        // Boxed, here and below, so that the future of a push stays small to move and to compile.
+        let work = Box::pin(async {
             let plans = self.plan_all(&targets, &reporter).await?;
             self.carry_out(&targets, &plans, &reporter).await
-        };
+        });
         self.finish(jobs, &targets, work, stop, Outcome::Pushed).await
     }
 
@@ -107,13 +108,13 @@ impl Pusher {
         stop: impl Future<Output = Interrupt>,
     ) -> Finished {
         let targets = self.targets(jobs);
-        let work = async {
+        let work = Box::pin(async {
             let plans = self.plan_all(&targets, &reporter).await?;
             for (target, plan) in targets.iter().zip(&plans) {
                 note_plan(target, plan);
             }
             Ok(())
-        };
+        });
         self.finish(jobs, &targets, work, stop, Outcome::Planned).await
     }
 
@@ -143,8 +144,8 @@ impl Pusher {
         targets: &[Target<'_>],
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Vec<Plan>, Failure> {
-        let surveys = try_join_all(targets.iter().map(async |target| {
-            survey(&target.client, target.graph(), target.tags(), Depth::Trusting).await
+        let surveys = try_join_all(targets.iter().map(|target| {
+            survey(&target.client, target.graph(), target.tags(), Depth::Trusting).boxed()
         }))
         .await?;
         for (target, found) in targets.iter().zip(&surveys) {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use windlass_oci::ErrorBody;
@@ -136,12 +137,12 @@ impl<'a> Call<'a> {
         // Over TLS the first answer tells how to log in; one asks, the others wait for it.
         if host.settled() == Settled::Tls && !host.greeted.initialized() {
             let mut mine = None;
-            host.greeted.get_or_init(async || mine = Some(self.exchange().await)).await;
+            host.greeted.get_or_init(async || mine = Some(self.exchange().boxed().await)).await;
             if let Some(mine) = mine {
                 return mine;
             }
         }
-        self.exchange().await
+        self.exchange().boxed().await
     }
 
     /// Waits before another try, or gives up with `kind`.
