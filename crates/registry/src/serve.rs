@@ -19,10 +19,10 @@ use crate::{Registry, RegistryService};
 /// How many connections are open at once; more wait to be accepted.
 const CONNECTIONS: usize = 1024;
 /// What a connection may hold of what it has read or is about to write. Small, since it is paid
-/// once a connection; throughput comes from the buffers behind it.
+/// once a connection and twice while a body comes in; throughput comes from the buffers behind.
 const CONNECTION_BUFFER: usize = 32 * 1024;
-/// How long the head of a request may take.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long the head of a request may take, and how long a connection may be idle before it.
+const HEAD_WITHIN: Duration = Duration::from_secs(60);
 /// How often in a row accepting may fail before that is the end.
 const ACCEPT_TRIES: u32 = 100;
 /// How long to wait after such a failure: as a rule there are no file descriptors left.

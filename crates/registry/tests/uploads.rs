@@ -256,6 +256,24 @@ fn two_requests_at_once_do_not_mix() {
 }
 
 #[test]
+fn clients_that_hang_do_not_keep_others_from_their_buffers() {
+    let server = Server::start();
+    // More than there are buffers or threads.
+    let hung: Vec<_> = (0..100)
+        .map(|_| {
+            let location = server.session("a");
+            let mut connection = server.begin("PATCH", &location, &[], Some(SIZE));
+            connection.write(b"just the beginning");
+            (location, connection)
+        })
+        .collect();
+    for (location, _) in &hung {
+        server.wait_for_bytes(location, 18);
+    }
+    server.push_blob("a", &bytes(SIZE, 12));
+}
+
+#[test]
 fn a_body_that_stalls_is_given_up() {
     let server = Server::with(|config| config.idle_timeout = Duration::from_millis(50));
     let location = server.session("a");

@@ -3,34 +3,39 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Writes into one tree, synced or not.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Disk {
     /// Where files grow before they are renamed to where they are seen. On the same file system.
     temporary: PathBuf,
     sync: bool,
+    /// Held while a folder is looked for or made: one that somebody else has just made must not
+    /// be relied on before it is synced.
+    folders: Mutex<()>,
 }
 
 impl Disk {
     pub(crate) fn new(temporary: PathBuf, sync: bool) -> Disk {
-        Disk { temporary, sync }
+        Disk { temporary, sync, folders: Mutex::new(()) }
     }
 
     /// Makes a folder with all above it, so that it is still there after a crash.
     pub(crate) fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
-            return Ok(());
+        let _alone = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut missing = Vec::new();
+        for folder in folder.ancestors().take_while(|folder| !folder.is_dir()) {
+            missing.push(folder);
         }
-        let Some(parent) = folder.parent() else {
-            return fs::create_dir(folder);
-        };
-        self.make_folder(parent)?;
-        match fs::create_dir(folder) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => self.sync_folder(parent),
+        for folder in missing.into_iter().rev() {
+            match fs::create_dir(folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+                Ok(()) => self.sync_folder(folder_of(folder)?)?,
+            }
         }
+        Ok(())
     }
 
     /// Writes a small file: whoever looks sees the old content or the new, never a part.

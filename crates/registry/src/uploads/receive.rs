@@ -74,7 +74,13 @@ impl Job {
             }
             Ok(sink)
         });
-        let sink = sink.await?;
+        let sink = match sink.await {
+            Ok(sink) => sink,
+            Err(error) => {
+                exchange::leave(body);
+                return Err(error.into());
+            }
+        };
         let start = sink.size();
 
         let pump = Pump {
