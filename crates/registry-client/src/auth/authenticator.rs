@@ -40,7 +40,8 @@ pub struct Authenticator {
 /// What an [`Authenticator`] may do.
 #[derive(Clone, Debug)]
 pub struct AuthOptions {
-    /// The registry is asked in plain HTTP, so its token server may be as well.
+    /// The registry is asked in plain HTTP, so its token server may be as well. One on loopback
+    /// may be in any case.
     pub plain_http: bool,
     /// How long a token must last beyond what its request needs.
     pub min_lifetime: Duration,

@@ -31,20 +31,43 @@ async fn an_identity_token_goes_by_post_and_what_it_becomes_is_kept() {
 
 #[tokio::test]
 async fn a_kept_refresh_token_that_ran_out_gives_way_to_the_credential() {
-    let server = Server::start(|seen, index| match seen.form.contains("=short-lived&") {
-        true => refuse(401),
-        false if seen.method == "GET" => refuse(401),
-        false => {
-            (200, "", format!(r#"{{"access_token":"a{index}","refresh_token":"short-lived"}}"#))
+    let server = Server::start(|seen, index| {
+        if seen.method == "GET" || seen.form.contains("=short-lived&") {
+            return refuse(401);
         }
+        let refresh = if index == 0 { r#","refresh_token":"short-lived""# } else { "" };
+        (200, "", format!(r#"{{"access_token":"a{index}"{refresh}}}"#))
     })
     .await;
     let token = Credential::IdentityToken { username: None, token: "identity".into() };
     let login = login(purse([token]));
     first(&login, &server.challenge(""), &push()).await;
-    let sent = login.authorization(&repository(), &push(), Duration::ZERO).await.unwrap();
-    let next = login.refused(&server.challenge(""), sent.as_ref(), &repository(), &push()).await;
-    assert_eq!(carries(next.unwrap().as_ref()), Some("Bearer a3"));
+    for (name, expected) in [("b", "Bearer a3"), ("c", "Bearer a4")] {
+        let scopes = Scopes::pull(&name.parse().unwrap());
+        let got = login.authorization(&repository(), &scopes, Duration::ZERO).await.unwrap();
+        assert_eq!(carries(got.as_ref()), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn of_two_refusals_the_one_that_tells_more_is_shown() {
+    for (post, get, expected) in [
+        (404, 403, "403 Forbidden: by GET"),
+        (405, 401, "401 Unauthorized: by GET"),
+        (401, 401, "401 Unauthorized: by POST"),
+        (400, 404, "400 Bad Request: by POST"),
+    ] {
+        let server = Server::start(move |seen, _| {
+            let status = if seen.method == "GET" { get } else { post };
+            (status, "", format!("by {}", seen.method))
+        })
+        .await;
+        let token = Credential::IdentityToken { username: None, token: "identity".into() };
+        let login = login(purse([token]));
+        let challenge = server.challenge("");
+        let error = login.refused(&challenge, None, &repository(), &push()).await.unwrap_err();
+        assert!(error.to_string().ends_with(expected), "{error} lacks {expected}");
+    }
 }
 
 #[tokio::test]
