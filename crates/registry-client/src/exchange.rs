@@ -14,7 +14,7 @@ use crate::auth::{Authorization, Scopes};
 use crate::client::RepositoryClient;
 use crate::error::{Error, ErrorKind, Tried};
 use crate::http::{Answer, Body, HttpError, Request};
-use crate::origin::{Settled, is_downgrade, same_origin};
+use crate::origin::{Settled, Transport, is_downgrade, same_origin};
 use crate::retry::{Patience, Verdict, judge_failure, judge_login, judge_status, retry_after};
 
 /// A request to be made, in all its tries.
@@ -218,10 +218,10 @@ impl<'a> Call<'a> {
                     .await
                     .map_err(ErrorKind::Auth)?
             };
-            let answer = if settled == Settled::Not {
-                self.first_answer(uri).await
-            } else {
-                self.transmit(uri, authorization.as_ref()).await
+            let answer = match host.options.transport {
+                _ if settled != Settled::Not => self.transmit(uri, authorization.as_ref()).await,
+                Transport::TlsFirst => self.first_answer_over_tls(uri).await,
+                _ => self.first_answer(uri).await,
             };
             let answer = answer.map_err(ErrorKind::Http)?;
             host.answered.store(true, Ordering::Relaxed);
@@ -298,6 +298,31 @@ impl<'a> Call<'a> {
                 plain
             }
             Err(error) => plain.and(Err(error)),
+        }
+    }
+
+    /// Asks a host over TLS, and in plain HTTP where nobody speaks it there. No credential goes
+    /// out before that is settled.
+    async fn first_answer_over_tls(&self, plain: Uri) -> Result<Answer, HttpError> {
+        let host = &*self.client.host;
+        let Ok(uri) = self.uri(Settled::Tls) else {
+            return self.transmit(plain, None).await;
+        };
+        let error = match self.transmit(uri, None).await {
+            Ok(answer) => {
+                host.settle(Settled::Tls);
+                return Ok(answer);
+            }
+            Err(error @ (HttpError::Tls(_) | HttpError::Connect(_))) => error,
+            Err(error) => return Err(error),
+        };
+        match self.transmit(plain.clone(), None).await {
+            Ok(answer) if same_origin(&answer.uri, &plain) => {
+                host.settle(Settled::Plain);
+                Ok(answer)
+            }
+            // Where port 80 only leads on to TLS, what is wrong with that is what matters.
+            _ => Err(error),
         }
     }
 

@@ -14,6 +14,9 @@ pub enum Transport {
     /// Plain HTTP first, HTTPS from then on where the answer is no registry's. For hosts on this
     /// machine: nobody listens in on the way to them.
     PlainFirst,
+    /// HTTPS first, plain HTTP from then on where nobody speaks TLS. Because the user said so:
+    /// whoever sits on the way can make it plain.
+    TlsFirst,
 }
 
 /// What is known of a host's scheme so far.
@@ -35,7 +38,7 @@ impl Transport {
         match self {
             Transport::Https => Settled::Tls,
             Transport::PlainHttp => Settled::Plain,
-            Transport::PlainFirst => Settled::Not,
+            Transport::PlainFirst | Transport::TlsFirst => Settled::Not,
         }
     }
 }
