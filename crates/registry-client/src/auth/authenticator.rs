@@ -1,7 +1,7 @@
 //! Who decides what a request to one registry carries: a credential, a token, or nothing.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ pub struct Authenticator {
     registry: Registry,
     provider: Arc<dyn CredentialProvider>,
     options: AuthOptions,
+    plain_http: AtomicBool,
     token_client: TokenClient,
     known: Mutex<Known>,
     credentials: Flights<RepositoryName, Option<Arc<Held>>, CredentialError>,
@@ -41,7 +42,7 @@ pub struct Authenticator {
 #[derive(Clone, Debug)]
 pub struct AuthOptions {
     /// The registry is asked in plain HTTP, so its token server may be as well. One on loopback
-    /// may be in any case.
+    /// may be in any case. What turns out later is [set](Authenticator::set_plain_http).
     pub plain_http: bool,
     /// How long a token must last beyond what its request needs.
     pub min_lifetime: Duration,
@@ -111,6 +112,7 @@ impl Authenticator {
             http,
             registry,
             provider,
+            plain_http: AtomicBool::new(options.plain_http),
             options,
             known: Mutex::default(),
             credentials: Flights::default(),
@@ -127,6 +129,16 @@ impl Authenticator {
         now: impl Fn() -> Instant + Send + Sync + 'static,
     ) -> Authenticator {
         Authenticator { now: Arc::new(now), ..self }
+    }
+
+    /// Says that it has turned out whether the registry speaks plain HTTP, whatever the options
+    /// supposed.
+    pub fn set_plain_http(&self, plain_http: bool) {
+        self.plain_http.store(plain_http, Ordering::Relaxed);
+    }
+
+    fn plain_http(&self) -> bool {
+        self.plain_http.load(Ordering::Relaxed)
     }
 
     /// What to send along with a request about `repository` that needs `scopes`, from what is
@@ -242,7 +254,7 @@ impl Authenticator {
             }
             Asked::For(Challenge::Basic) => (Way::Basic, Scopes::default()),
             Asked::For(Challenge::Bearer(bearer)) => {
-                let realm = realm::check(&bearer.realm, &self.registry, self.options.plain_http);
+                let realm = realm::check(&bearer.realm, &self.registry, self.plain_http());
                 let realm = realm.map_err(|problem| AuthError::Realm {
                     registry: self.registry.clone(),
                     realm: bearer.realm.chars().take(200).collect(),
@@ -258,7 +270,7 @@ impl Authenticator {
     /// Asks the registry's front door, for the sake of those whose other doors say 401 and not
     /// what they want: <https://github.com/google/go-containerregistry/issues/424>.
     async fn ping(&self) -> Asked {
-        let scheme = if self.options.plain_http { "http" } else { "https" };
+        let scheme = if self.plain_http() { "http" } else { "https" };
         let Ok(uri) = format!("{scheme}://{}/v2/", self.registry.endpoint()).parse() else {
             return Asked::Nothing;
         };

@@ -263,6 +263,18 @@ async fn the_front_door_says_what_the_others_do_not() {
 }
 
 #[tokio::test]
+async fn a_registry_that_turns_out_to_speak_tls_may_not_name_a_server_without() {
+    let http = Http::new(HttpConfig::default());
+    let options = AuthOptions { plain_http: true, ..AuthOptions::default() };
+    let registry = repository().registry().clone();
+    let login = Authenticator::new(http, registry, purse([password()]), options);
+    login.set_plain_http(false);
+    let challenge = challenge(r#"Bearer realm="http://auth.example/token""#);
+    let error = login.refused(&challenge, None, &repository(), &push()).await.unwrap_err();
+    assert!(matches!(error, AuthError::Realm { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn logins_that_are_unknown_or_not_to_be_trusted_are_errors() {
     #[track_caller]
     fn check(asked: Result<Option<Authorization>, AuthError>, expected: &str) {
