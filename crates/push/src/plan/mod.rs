@@ -214,3 +214,6 @@ fn plan_tag(
         _ => Ok(TagStep { tag, before, action }),
     }
 }
+
+#[cfg(test)]
+mod tests;
