@@ -17,12 +17,12 @@ pub(crate) use connection::ConnectionArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use man::ManArgs;
-pub(crate) use push::{PushArgs, TagPolicyArg};
+pub(crate) use push::{ExpectedTag, PushArgs, TagPolicyArg};
 pub(crate) use serve::ServeArgs;
 
 /// Hauls container images into registries, and never leaves a push half done.
 #[derive(Debug, Parser)]
-#[command(name = "windlass", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "windlass", version, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
@@ -69,38 +69,30 @@ pub(crate) struct CommonArgs {
     pub(crate) color: When,
 }
 
-/// What standard output is for.
+/// What standard output is for. Its values explain themselves; clap would make the comment of each a
+/// paragraph of the help.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
-    /// Lines for people and shells.
     #[default]
     Text,
-    /// One JSON document a line.
     Json,
 }
 
 /// How progress is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProgressKind {
-    /// A bar on a terminal, lines elsewhere.
     #[default]
     Auto,
-    /// Bars.
     Bar,
-    /// A line for each blob.
     Lines,
-    /// Not at all.
     None,
 }
 
 /// Whether to do something that a terminal may or may not like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum When {
-    /// Where standard error is a terminal.
     #[default]
     Auto,
-    /// Everywhere.
     Always,
-    /// Nowhere.
     Never,
 }

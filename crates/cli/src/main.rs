@@ -4,11 +4,18 @@
 //! ([`commands`]). Nothing but this crate knows the terminal and the environment.
 
 mod args;
+mod byte_size;
 mod commands;
+mod duration;
 mod exit_code;
+mod login;
 mod output;
 mod problem;
+mod request;
 mod settings;
+mod signals;
+mod tag_list;
+mod words;
 
 use std::process::ExitCode;
 

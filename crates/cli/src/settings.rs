@@ -1,10 +1,16 @@
 //! What was typed means this, here and now: the only place that reads the environment.
 
 mod environment;
+mod push;
+mod registries;
+mod registry_data;
 
 use std::io::{IsTerminal as _, stderr};
 
 pub(crate) use environment::Environment;
+pub(crate) use push::{ImagePlace, ImageSettings, PushSettings};
+pub(crate) use registries::{Load, pusher_options};
+pub(crate) use registry_data::registry_data;
 
 use crate::args::{CommonArgs, When};
 use crate::output::{Output, Verbosity};

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use windlass_oci::Repository;
+
 use super::ConnectionArgs;
 
 /// Find out what a registry allows
@@ -27,7 +29,7 @@ pub(crate) enum AuthCommand {
 pub(crate) struct AuthCheckArgs {
     /// The repository; it need not exist yet
     #[arg(value_name = "HOST/NAME")]
-    pub(crate) repository: String,
+    pub(crate) repository: Repository,
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,

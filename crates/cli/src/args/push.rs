@@ -1,32 +1,179 @@
 //! `windlass push`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use windlass_oci::{Digest, Repository, Tag};
 
 use super::ConnectionArgs;
+use crate::byte_size;
 
 /// Push an image into one or more repositories
+///
+/// Blobs go first, then manifests, then the tags, one by one in the order given: at no moment does
+/// a tag name an image that is not completely there. What the registry has already is not sent
+/// again, so a push that failed is gone on with by the same command.
+///
+/// Standard output gets one line a repository, HOST/NAME@DIGEST; all else goes to standard error.
 #[derive(Args, Debug)]
+#[command(after_long_help = AFTER_HELP)]
 pub(crate) struct PushArgs {
     /// An OCI image layout: a directory, or a tar archive of one
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", required_unless_present = "requests", conflicts_with = "requests")]
     pub(crate) image: Option<PathBuf>,
 
-    /// Where to push to; may be given several times
+    /// Where to push to, without tag and digest; may be given several times
+    ///
+    /// No tag is set anywhere before every repository has the whole image.
     #[arg(short, long = "repository", value_name = "HOST/NAME")]
-    pub(crate) repositories: Vec<String>,
+    pub(crate) repositories: Vec<Repository>,
+
+    /// A tag to set; may be given several times
+    ///
+    /// Tags are set in the order given, and the first that fails ends the push. Without any, the
+    /// image is there by its digest alone.
+    #[arg(short, long = "tag", value_name = "TAG")]
+    pub(crate) tags: Vec<Tag>,
+
+    /// A file of tags to set, one a line, after those of --tag
+    ///
+    /// Blank lines and lines that begin with # are skipped. May be given several times.
+    #[arg(long = "tag-file", value_name = "FILE")]
+    pub(crate) tag_files: Vec<PathBuf>,
+
+    /// Which image of a layout that has several
+    ///
+    /// Its digest, the beginning of its digest, or its name (the annotation
+    /// org.opencontainers.image.ref.name).
+    #[arg(long, value_name = "DIGEST|NAME", conflicts_with = "requests")]
+    pub(crate) manifest: Option<String>,
+
+    /// An image by a list of its files rather than a layout, as build rules write it
+    ///
+    /// The file (JSON) tells the image's root, its files by digest, repositories and tags. Given
+    /// --repository, its own repositories do not count; tags of the command line go before its own.
+    /// May be given several times: all images are pushed in one run.
+    #[arg(long = "request", value_name = "FILE")]
+    pub(crate) requests: Vec<PathBuf>,
+
+    /// Ask the registry what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Push layers too that are not to be distributed
+    ///
+    /// Layers whose media type says so (Windows' base layers) are left out without this: whoever
+    /// pulls gets them from elsewhere.
+    #[arg(long)]
+    pub(crate) allow_nondistributable_artifacts: bool,
+
+    /// Whether a tag that names another image may be moved
+    ///
+    /// With `create` such a tag is a refusal, which is found before a layer is sent.
+    #[arg(long, value_name = "POLICY", default_value = "move", help_heading = "Tags")]
+    pub(crate) tag_policy: TagPolicyArg,
+
+    /// Set TAG only if it names DIGEST now or, with `none`, does not exist
+    ///
+    /// Anything else is a refusal, which is found before a layer is sent. May be given several
+    /// times.
+    #[arg(long = "expect-tag", value_name = "TAG=DIGEST|none", help_heading = "Tags")]
+    pub(crate) expected_tags: Vec<ExpectedTag>,
+
+    /// Write what was done into FILE as JSON, on failure too
+    ///
+    /// One document a line for each image, as --output json prints it.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) receipt: Option<PathBuf>,
+
+    /// Write HOST/NAME@DIGEST of each repository into FILE
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) image_refs: Option<PathBuf>,
+
+    /// How many layers are sent to a registry at once [env: WINDLASS_JOBS] [default: 8]
+    #[arg(long, value_name = "NUMBER", help_heading = "Transfer")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) jobs: Option<u8>,
+
+    /// The most bytes of one request's body, such as 64M
+    ///
+    /// For registries, or proxies before them, that take no larger ones. Without it a layer is one
+    /// body, whatever its size.
+    #[arg(long, value_name = "BYTES", value_parser = byte_size::parse, help_heading = "Transfer")]
+    pub(crate) chunk_size: Option<u64>,
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
 }
 
-/// Whether tags may be moved.
+/// Whether tags may be moved. Its values are explained by the option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TagPolicyArg {
-    /// A tag may be moved from any image to this one
     #[default]
     Move,
-    /// A tag may be created; one that names another image is a refusal
     Create,
+}
+
+/// What a tag is expected to name: `TAG=DIGEST`, `TAG=none`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExpectedTag {
+    /// The tag.
+    pub(crate) tag: Tag,
+    /// What it names; `None` where it should not exist.
+    pub(crate) digest: Option<Digest>,
+}
+
+impl FromStr for ExpectedTag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ExpectedTag, String> {
+        let (tag, digest) = text
+            .split_once('=')
+            .ok_or_else(|| "write TAG=sha256:… or TAG=none".to_owned())?;
+        let tag = tag.parse().map_err(|error| format!("{error}"))?;
+        let digest = match digest {
+            "none" => None,
+            digest => Some(digest.parse().map_err(|error| format!("{error}"))?),
+        };
+        Ok(ExpectedTag { tag, digest })
+    }
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+    0  pushed
+    1  something else failed
+    2  usage; nothing was sent
+    3  the image cannot be read or is corrupt; no tag was set
+    4  authentication or permission
+    5  a tag was refused
+    6  the registry is unreachable, or was given up on: run again to go on
+    7  the registry rejected the content
+  130  interrupted (SIGINT); 143 terminated (SIGTERM)
+
+Examples:
+  windlass push ./image -r ghcr.io/team/app -t v1.2.3 -t latest
+  windlass push image.tar -r localhost:5000/app --output json
+  windlass push ./image -r ghcr.io/team/app -t v1.2.3 --tag-policy create";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expectations_are_a_tag_and_a_digest_or_none() {
+        let digest = Digest::sha256(b"x");
+        let check = |text: &str, expected: Option<Option<Digest>>| {
+            let parsed = text.parse::<ExpectedTag>().ok();
+            assert_eq!(parsed.map(|parsed| parsed.digest), expected, "{text}");
+        };
+        check("v1=none", Some(None));
+        check(&format!("v1={digest}"), Some(Some(digest)));
+        check("v1", None);
+        check("v1=", None);
+        check("=none", None);
+        check("v1=sha256:1", None);
+        check("v1=None", None);
+    }
 }
