@@ -17,13 +17,13 @@ mod tools;
 use std::path::Path;
 
 use images::Image;
-use registries::{Address, DockerRegistry, Guard, WindlassServe};
+use registries::{Address, DockerRegistry, WindlassServe};
 use tools::{pull, run, windlass};
 
 #[test]
 fn what_buildah_built_goes_through_docker_registry_unchanged() {
     let Some(work) = workspace() else { return };
-    let registry = DockerRegistry::start(work.path(), Guard::None);
+    let registry = DockerRegistry::open();
     let image = images::by_buildah(work.path());
     push(&image.layout, &registry.address, "built/app", &["v1", "latest"], &image.digest);
     pulled_and_unpacked(work.path(), &registry.address, "built/app", "latest", &image);
@@ -32,7 +32,7 @@ fn what_buildah_built_goes_through_docker_registry_unchanged() {
 #[test]
 fn what_umoci_built_goes_from_an_archive_through_docker_registry_unchanged() {
     let Some(work) = workspace() else { return };
-    let registry = DockerRegistry::start(work.path(), Guard::None);
+    let registry = DockerRegistry::open();
     let image = images::by_umoci(work.path());
     let archive = work.path().join("image.tar");
     run("tar", |tar| tar.arg("-cf").arg(&archive).arg("-C").arg(&image.layout).arg("."));
@@ -43,7 +43,7 @@ fn what_umoci_built_goes_from_an_archive_through_docker_registry_unchanged() {
 #[test]
 fn an_index_of_two_platforms_goes_through_docker_registry_whole() {
     let Some(work) = workspace() else { return };
-    let registry = DockerRegistry::start(work.path(), Guard::None);
+    let registry = DockerRegistry::open();
     let index = images::index_by_buildah(work.path());
     push(&index.layout, &registry.address, "app", &["v1"], &index.digest);
     pulled_whole(work.path(), &registry.address, "app", "v1", &index);
@@ -59,7 +59,7 @@ fn an_index_of_two_platforms_goes_through_docker_registry_whole() {
 #[test]
 fn a_registry_behind_tls_and_a_password_takes_the_right_one_only() {
     let Some(work) = workspace() else { return };
-    let registry = DockerRegistry::start(work.path(), Guard::TlsAndPassword);
+    let registry = DockerRegistry::guarded();
     let image = images::by_umoci(work.path());
     let attempt = |password: &str, with_authority: bool| {
         let repository = format!("{}/app", registry.address.host);

@@ -1,11 +1,13 @@
 //! Registries as processes on free loopback ports, which end with the test.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
 
-use crate::tools::{run, windlass};
+use windlass_testkit::{RealOptions, RealRegistry, TestCa, TlsOptions};
+
+use crate::tools::windlass;
 
 /// Where a registry is, and how it is to be trusted.
 pub(crate) struct Address {
@@ -15,153 +17,76 @@ pub(crate) struct Address {
     pub(crate) authority: Option<PathBuf>,
 }
 
-/// What stands before a registry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Guard {
-    None,
-    TlsAndPassword,
-}
-
 pub(crate) const USERNAME: &str = "hauler";
 pub(crate) const PASSWORD: &str = "a long-ish passphrase";
 
-pub(crate) fn credentials() -> String {
-    format!("{USERNAME}:{PASSWORD}")
-}
-
-/// The registry that Debian packages.
+/// Debian's `docker-registry`.
 pub(crate) struct DockerRegistry {
     pub(crate) address: Address,
-    _process: Process,
+    _registry: RealRegistry,
+    _authority: Option<Arc<TestCa>>,
 }
 
 /// The registry that `windlass serve` is.
 pub(crate) struct WindlassServe {
     pub(crate) address: Address,
-    _process: Process,
+    process: Child,
 }
 
 impl DockerRegistry {
-    pub(crate) fn start(work: &Path, guard: Guard) -> DockerRegistry {
-        let folder = work.join("docker-registry");
-        fs::create_dir(&folder).unwrap();
-        let mut config = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:0\n",
-            folder.join("data").display()
-        );
-        let mut authority = None;
-        if guard == Guard::TlsAndPassword {
-            let made = Certificates::make(&folder);
-            let passwords = folder.join("htpasswd");
-            fs::write(&passwords, run("htpasswd", |h| h.args(["-nbB", USERNAME, PASSWORD])))
-                .unwrap();
-            config += &format!(
-                "  tls:\n    certificate: {}\n    key: {}\nauth:\n  htpasswd:\n    realm: test\n    path: {}\n",
-                made.certificate.display(),
-                made.key.display(),
-                passwords.display()
-            );
-            authority = Some(made.authority);
-        }
-        let config_file = folder.join("config.yml");
-        fs::write(&config_file, config).unwrap();
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(&config_file);
-        // It says so when it listens: `… msg="listening on 127.0.0.1:41234" …`, or with `, tls`.
-        let (process, host) = Process::start(command, Speaks::OnStandardError, |line| {
-            let (_, rest) = line.split_once("listening on ")?;
-            Some(rest.split([',', '"']).next()?.to_owned())
-        });
-        DockerRegistry { address: Address { host, authority }, _process: process }
+    pub(crate) fn open() -> DockerRegistry {
+        DockerRegistry::start(&RealOptions::default(), None)
+    }
+
+    /// One behind TLS and a password.
+    pub(crate) fn guarded() -> DockerRegistry {
+        let authority = Arc::new(TestCa::new());
+        let options = RealOptions {
+            users: vec![(USERNAME.to_owned(), PASSWORD.to_owned())],
+            tls: Some(TlsOptions::new(&authority)),
+            ..RealOptions::default()
+        };
+        DockerRegistry::start(&options, Some(authority))
+    }
+
+    fn start(options: &RealOptions, authority: Option<Arc<TestCa>>) -> DockerRegistry {
+        let registry = RealRegistry::start(options).unwrap();
+        let address = Address {
+            host: registry.host(),
+            authority: authority.as_ref().map(|authority| authority.pem_file()),
+        };
+        DockerRegistry { address, _registry: registry, _authority: authority }
     }
 }
 
 impl WindlassServe {
+    /// Starts it and waits until it says where it listens.
     pub(crate) fn start(work: &Path) -> WindlassServe {
         let mut command = windlass();
-        command.arg("serve").arg(work.join("windlass-serve")).args(["--listen", "127.0.0.1:0"]);
-        let (process, host) = Process::start(command, Speaks::OnStandardOutput, |line| {
-            Some(line.split("http://").nth(1)?.trim_end_matches('/').to_owned())
-        });
-        WindlassServe { address: Address { host, authority: None }, _process: process }
-    }
-}
-
-/// A process that is ended with the test, also with one that fails.
-struct Process(Child);
-
-#[derive(Clone, Copy)]
-enum Speaks {
-    OnStandardOutput,
-    OnStandardError,
-}
-
-impl Process {
-    /// Starts it and waits for the line from which `find` reads where it listens.
-    fn start(
-        mut command: Command,
-        speaks: Speaks,
-        find: impl Fn(&str) -> Option<String>,
-    ) -> (Process, String) {
-        command.stdin(Stdio::null());
-        match speaks {
-            Speaks::OnStandardOutput => command.stdout(Stdio::piped()),
-            Speaks::OnStandardError => command.stdout(Stdio::null()).stderr(Stdio::piped()),
-        };
-        let mut process = Process(command.spawn().unwrap());
-        let pipe: Box<dyn Read + Send> = match speaks {
-            Speaks::OnStandardOutput => Box::new(process.0.stdout.take().unwrap()),
-            Speaks::OnStandardError => Box::new(process.0.stderr.take().unwrap()),
-        };
-        let mut pipe = BufReader::new(pipe);
+        command.arg("serve").arg("--data").arg(work.join("windlass-serve"));
+        command.args(["--listen", "127.0.0.1:0"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut pipe = BufReader::new(process.stderr.take().unwrap());
         let mut said = String::new();
-        loop {
+        let host = loop {
             let start = said.len();
-            // It ends without having said where it listens: then the pipe ends too.
+            // Where it ends without having said where it listens, the pipe ends too.
             assert!(pipe.read_line(&mut said).unwrap() > 0, "{command:?} ended: {said}");
-            if let Some(host) = find(said[start..].trim_end()) {
-                // A pipe that nobody reads fills up, and the process would wait for it.
-                std::thread::spawn(move || std::io::copy(&mut pipe, &mut std::io::sink()));
-                return (process, host);
+            if let Some((_, rest)) = said[start..].split_once("http://") {
+                let end = |c: char| c != '.' && c != ':' && !c.is_ascii_digit();
+                break rest.split(end).next().unwrap().to_owned();
             }
-        }
+        };
+        // A pipe that nobody reads fills up, and the process would wait for it.
+        std::thread::spawn(move || std::io::copy(&mut pipe, &mut std::io::sink()));
+        WindlassServe { address: Address { host, authority: None }, process }
     }
 }
 
-impl Drop for Process {
+impl Drop for WindlassServe {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A certificate authority, in a folder as skopeo wants it, alone; and what it signed for
-/// 127.0.0.1.
-struct Certificates {
-    authority: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl Certificates {
-    fn make(folder: &Path) -> Certificates {
-        let trusted = folder.join("trusted");
-        fs::create_dir(&trusted).unwrap();
-        let authority = trusted.join("ca.crt");
-        let authority_key = folder.join("ca.pem");
-        let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
-        let new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"];
-        run("openssl", |openssl| {
-            openssl.args(new).args(["-subj", "/CN=an authority for one test"]);
-            openssl.arg("-out").arg(&authority).arg("-keyout").arg(&authority_key)
-        });
-        run("openssl", |openssl| {
-            openssl.args(new).args(["-subj", "/CN=127.0.0.1"]);
-            openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
-            openssl.args(["-addext", "subjectAltName=IP:127.0.0.1"]);
-            openssl.arg("-CA").arg(&authority).arg("-CAkey").arg(&authority_key);
-            openssl.arg("-out").arg(&certificate).arg("-keyout").arg(&key)
-        });
-        Certificates { authority, certificate, key }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

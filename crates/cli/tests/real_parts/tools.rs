@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::registries::Address;
+use crate::registries::{Address, PASSWORD, USERNAME};
 
 /// The command under test, with nothing of this machine's settings.
 pub(crate) fn windlass() -> Command {
@@ -42,8 +42,11 @@ pub(crate) fn pull(
         options(skopeo);
         match &registry.authority {
             Some(authority) => {
-                skopeo.arg("--src-cert-dir").arg(authority.parent().unwrap());
-                skopeo.arg(format!("--src-creds={}", crate::registries::credentials()));
+                // It takes a folder, and of that only what is called so.
+                let trusted = tempfile::tempdir_in(layout.parent().unwrap()).unwrap().keep();
+                std::fs::copy(authority, trusted.join("ca.crt")).unwrap();
+                skopeo.arg("--src-cert-dir").arg(trusted);
+                skopeo.arg(format!("--src-creds={USERNAME}:{PASSWORD}"));
             }
             None => {
                 skopeo.arg("--src-tls-verify=false");
