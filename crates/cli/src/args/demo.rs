@@ -1,7 +1,27 @@
 //! `windlass demo`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
-/// Start a registry, push a sample image into it and prove that it is there
+/// Start a registry, push a sample image into it and prove that it is there, in one go
+///
+/// Start a registry on a free port of this machine, make a sample image, push it, pull every byte
+/// back and check it, push again to show that nothing is sent, and break a push in its middle to
+/// show how it goes on. Nothing else is needed, no credential is read, nothing leaves this machine
+/// and nothing is left behind.
 #[derive(Args, Debug)]
-pub(crate) struct DemoArgs {}
+pub(crate) struct DemoArgs {
+    /// An image to do it with: an OCI image layout, a directory or a tar archive of one
+    /// [default: one that is made for it]
+    #[arg(value_name = "IMAGE")]
+    pub(crate) image: Option<PathBuf>,
+
+    /// Which image, where the layout has several: its digest, the beginning of it, or its name
+    #[arg(long, value_name = "DIGEST|NAME", requires = "image")]
+    pub(crate) manifest: Option<String>,
+
+    /// Keep the registry running until Ctrl-C, and keep its folder
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
