@@ -1,6 +1,7 @@
 //! What a request to a registry asks for. Distribution-spec, §"Endpoints".
 
-use http::Method;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Method};
 
 /// The kinds of request that a test may want to tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +55,30 @@ pub struct Target {
     pub repository: Option<String>,
     /// The tag or digest, or the upload session, or the digest to be mounted or put.
     pub reference: Option<String>,
+}
+
+/// A request as rules see it.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The method.
+    pub method: Method,
+    /// Path and query, as sent.
+    pub path: String,
+    /// The path, taken apart.
+    pub target: Target,
+    /// The headers.
+    pub headers: HeaderMap,
+}
+
+impl Head {
+    /// Length of the body as the request has announced it; `None` where it is sent in chunks.
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        if self.headers.contains_key(TRANSFER_ENCODING) {
+            return None;
+        }
+        let length = self.headers.get(CONTENT_LENGTH);
+        Some(length.and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0))
+    }
 }
 
 impl Target {

@@ -53,6 +53,12 @@ impl Client {
         Client { tls: Some(ca.client_config()), ..Client::new(address) }
     }
 
+    /// Where its server is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends this as `Authorization` from now on.
     pub fn authorize(&mut self, authorization: &str) {
         self.authorization = Some(authorization.to_owned());

@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use windlass_oci::{Algorithm, Descriptor, Digest, MediaType};
 
+use crate::builder::base64;
 use crate::content::Content;
 
 /// A layer to be built; see [`ImageBuilder::layer`](crate::ImageBuilder::layer).
@@ -113,7 +114,7 @@ impl Layer {
         let mut descriptor = Descriptor::new(media_type, digest.clone(), content.size());
         descriptor.urls.clone_from(&self.urls);
         if self.inline {
-            descriptor.data = Some(crate::image::base64(&content.to_bytes()));
+            descriptor.data = Some(base64(&content.to_bytes()));
         }
         let is_here = !descriptor.media_type.is_non_distributable();
         Built {

@@ -65,13 +65,16 @@
     reason = "for tests only: whatever goes wrong in here shall end the test, loudly"
 )]
 
+mod auth;
 mod background;
 mod body;
+mod builder;
 mod call;
 mod chain;
 mod client;
 mod content;
 mod fault;
+mod front;
 mod gate;
 mod http_scan;
 mod image;
@@ -83,23 +86,27 @@ mod listening;
 mod log;
 mod modes;
 mod monitor;
+mod office;
 mod pacer;
 mod pump;
 mod real;
 mod registry;
+mod rule;
 mod scope;
 mod server;
 mod socket;
 mod tls;
 mod token;
 
-pub use call::{Call, Target};
+pub use auth::{Auth, Bearer};
+pub use builder::{ImageBuilder, IndexBuilder};
+pub use call::{Call, Head, Target};
 pub use chain::{Report, Seen};
 pub use client::{Client, Received, with_digest};
 pub use content::Content;
-pub use fault::{Break, Head, Reply, Rule, When, on, on_any};
+pub use fault::{Break, Reply};
 pub use gate::Gate;
-pub use image::{Image, ImageBuilder, IndexBuilder, Part};
+pub use image::{Image, Part};
 pub use jwt::Signer;
 pub use layer::Layer;
 pub use layout::Layout;
@@ -108,7 +115,8 @@ pub use log::Logged;
 pub use modes::{Modes, Mount, Sessions};
 pub use monitor::{TagSet, Violation};
 pub use real::{RealLogged, RealOptions, RealRegistry};
-pub use registry::{Auth, Bearer, TestOptions, TestRegistry};
+pub use registry::{TestOptions, TestRegistry};
+pub use rule::{Rule, When, on, on_any};
 pub use scope::Scope;
 pub use tls::{Identity, TestCa, TlsOptions};
 pub use token::{TokenOptions, TokenRequest, TokenServer, TokenShape};

@@ -7,8 +7,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 
 use crate::body::Progress;
-use crate::call::Call;
-use crate::fault::Head;
+use crate::call::{Call, Head};
 
 /// One request, with what has become of it.
 #[derive(Clone, Debug)]

@@ -26,8 +26,9 @@ pub struct Modes {
 pub enum Sessions {
     /// What has arrived is kept, and the upload can be resumed.
     Keep,
-    /// The session answers 404 `BLOB_UPLOAD_INVALID` to everything from then on, as distribution
-    /// 2.8 does, whose upload state has gone stale.
+    /// The session answers 404 `BLOB_UPLOAD_INVALID` to everything from its first byte on until the
+    /// body is complete, and for good where it breaks, as distribution 2.8 does, whose upload state
+    /// goes stale.
     TurnStale,
     /// The session is deleted and answers 404 `BLOB_UPLOAD_UNKNOWN`, as with zot.
     Delete,

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -48,6 +48,7 @@ pub(crate) async fn run(
     let shared = &line.shared;
     let half = shared.options.round_trip / 2;
     let (piece, most_under_way) = sizes(&shared.options);
+    let mut buffer = vec![0; piece];
     let mut all_stalled = shared.stalled.subscribe();
     let mut stalled = line.stalled.subscribe();
     let mut under_way: VecDeque<(Instant, Item)> = VecDeque::new();
@@ -90,7 +91,7 @@ pub(crate) async fn run(
         tokio::select! {
             biased;
             _ = wait(&mut alarm) => alarm = None,
-            read = read(from, piece), if may_read => {
+            read = read(from, &mut buffer), if may_read => {
                 let now = Instant::now();
                 let item = match read {
                     Ok(bytes) if bytes.is_empty() => Item::Close,
@@ -180,13 +181,14 @@ async fn deliver(
     write(to, bytes, |_| ()).await.map_err(|_| Broken)
 }
 
-async fn read(from: &TcpStream, piece: usize) -> io::Result<Bytes> {
+/// The bytes that are there, none at the end. What is given takes no more memory than it has bytes,
+/// for many small ones may be under way.
+async fn read(from: &TcpStream, buffer: &mut [u8]) -> io::Result<Bytes> {
     loop {
         from.readable().await?;
-        let mut buffer = BytesMut::with_capacity(piece);
-        match from.try_read_buf(&mut buffer) {
+        match from.try_read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return read.map(|_| buffer.freeze()),
+            read => return read.map(|count| Bytes::copy_from_slice(&buffer[..count])),
         }
     }
 }

@@ -1,31 +1,31 @@
 //! The registry for tests: the embedded one behind a server that misbehaves as it is told.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
-use futures_util::future::BoxFuture;
-use http::header::{AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HOST, LOCATION, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{Method, Request, Response, StatusCode};
 use tempfile::TempDir;
 use tower_service::Service;
 use windlass_oci::{Digest, RepositoryName, Tag};
-use windlass_registry::{Config, Registry, RegistryService, Store};
+use windlass_registry::{Config, OpenError, Registry, Store};
 
+use crate::auth::Auth;
 use crate::background::Background;
-use crate::body::RequestBody;
 use crate::call::Call;
-use crate::fault::{Break, Head, Rule, content_length};
+use crate::client::with_digest;
+use crate::fault::Break;
+use crate::front::Front;
 use crate::image::Image;
 use crate::log::Logged;
-use crate::modes::{Modes, Mount, Sessions};
+use crate::modes::Modes;
 use crate::monitor::{Monitor, TagSet, Violation};
-use crate::scope::{Scope, needed};
-use crate::server::{Handler, Manners, Server, refuse};
+use crate::rule::Rule;
+use crate::server::{Manners, Server};
 use crate::tls::TlsOptions;
-use crate::token::{SERVICE, TokenError, TokenServer, credentials};
 
 /// How a [`TestRegistry`] is.
 #[derive(Clone, Default)]
@@ -45,35 +45,8 @@ pub struct TestOptions {
     pub data: Option<PathBuf>,
     /// Syncs what it writes to the disk, as a registry in earnest does. Off: tests are in a hurry.
     pub sync: bool,
-}
-
-/// Who is let in.
-#[derive(Clone, Default)]
-pub enum Auth {
-    /// Everybody.
-    #[default]
-    Open,
-    /// Who knows this user and password, by `Basic`.
-    Basic {
-        /// The user.
-        user: String,
-        /// The password.
-        password: String,
-    },
-    /// Who has a token that is good for what is asked.
-    Bearer(Bearer),
-}
-
-/// Where tokens come from, and how the registry asks for them.
-#[derive(Clone)]
-pub struct Bearer {
-    /// Who gives them.
-    pub tokens: TokenServer,
-    /// The values of `WWW-Authenticate`. `{realm}`, `{service}`, `{scope}` and `{error}` are put
-    /// in; the last is empty or begins with a comma.
-    pub challenges: Vec<String>,
-    /// The realm to name instead of the token server's own: a link in front of it, say.
-    pub realm: Option<String>,
+    /// Does not fail the test when violations are left unread.
+    pub forgives_violations: bool,
 }
 
 /// A registry on a free port of the loopback interface, with threads of its own.
@@ -83,38 +56,28 @@ pub struct Bearer {
 pub struct TestRegistry {
     server: Server,
     background: Arc<Background>,
-    front: Arc<Front>,
     registry: Registry,
     monitor: Monitor,
     is_tls: bool,
+    forgives_violations: bool,
     /// Its temporary directory, removed last.
     _place: TempDir,
-}
-
-/// The registry as it shows itself to the world.
-struct Front {
-    service: RegistryService,
-    modes: Modes,
-    auth: Auth,
-    /// Sessions that are dead, with their repositories.
-    dead: Arc<Mutex<HashSet<String>>>,
-}
-
-impl Bearer {
-    /// With a plain challenge: realm, service and scope.
-    #[must_use]
-    pub fn new(tokens: &TokenServer) -> Bearer {
-        let challenge =
-            "Bearer realm=\"{realm}\",service=\"{service}\",scope=\"{scope}\"{error}".to_owned();
-        Bearer { tokens: tokens.clone(), challenges: vec![challenge], realm: None }
-    }
 }
 
 impl TestRegistry {
     /// Starts one.
     #[must_use]
     pub fn start(options: TestOptions) -> TestRegistry {
-        let TestOptions { faults, modes, auth, tls, refuses_incomplete, data, sync } = options;
+        let TestOptions {
+            faults,
+            modes,
+            auth,
+            tls,
+            refuses_incomplete,
+            data,
+            sync,
+            forgives_violations,
+        } = options;
         let background = Arc::new(Background::new("test-registry"));
         let place = TempDir::new().expect("a temporary directory");
         let monitor = Monitor::default();
@@ -122,19 +85,24 @@ impl TestRegistry {
         config.accept_incomplete = !refuses_incomplete;
         config.sync = sync;
         config.on_tag = Some(monitor.hook());
-        let registry = background.wait(Registry::open(config)).expect("a registry that opens");
+        let registry = background.wait(open(config)).expect("a registry that opens");
 
         let manners = Manners {
             tls: tls.as_ref().map(TlsOptions::acceptor),
             ignores_expect: modes.ignores_expect,
             closes_after_answer: modes.closes_after_answer,
         };
-        let service = registry.service();
-        let front = Arc::new(Front { service, modes, auth, dead: Arc::default() });
-        let handler: Arc<dyn Handler> = Arc::clone(&front) as Arc<dyn Handler>;
-        let server = Server::start(Arc::clone(&background), manners, &faults, handler);
-        let is_tls = tls.is_some();
-        TestRegistry { server, background, front, registry, monitor, is_tls, _place: place }
+        let front = Arc::new(Front::new(registry.service(), modes, auth));
+        let server = Server::start(Arc::clone(&background), manners, &faults, front);
+        TestRegistry {
+            server,
+            background,
+            registry,
+            monitor,
+            is_tls: tls.is_some(),
+            forgives_violations,
+            _place: place,
+        }
     }
 
     /// Starts one that does everything right.
@@ -291,7 +259,7 @@ impl TestRegistry {
         let location = started.headers()[LOCATION].to_str().expect("a location of ASCII");
         let put = Request::builder()
             .method(Method::PUT)
-            .uri(crate::client::with_digest(location, &Digest::sha256(bytes)))
+            .uri(with_digest(location, &Digest::sha256(bytes)))
             .header(CONTENT_TYPE, "application/octet-stream")
             .body(Body::from(bytes.to_vec()));
         self.ask(put.expect("a request"), StatusCode::CREATED);
@@ -299,7 +267,7 @@ impl TestRegistry {
 
     fn ask(&self, request: Request<Body>, expected: StatusCode) -> Response<Body> {
         let what = format!("{} {}", request.method(), request.uri());
-        let mut service = self.front.service.clone();
+        let mut service = self.registry.service();
         let response = self.background.wait(async move { service.call(request).await });
         let response = response.unwrap_or_else(|never| match never {});
         assert_eq!(response.status(), expected, "{what}");
@@ -310,179 +278,22 @@ impl TestRegistry {
 impl Drop for TestRegistry {
     fn drop(&mut self) {
         let violations = self.violations();
-        if !violations.is_empty() && !std::thread::panicking() {
+        if !violations.is_empty() && !self.forgives_violations && !std::thread::panicking() {
             let words: Vec<_> = violations.iter().map(ToString::to_string).collect();
             panic!("tags were set on incomplete images: {}", words.join("; "));
         }
     }
 }
 
-impl Handler for Front {
-    fn refusal(&self, head: &Head) -> Option<Response<Body>> {
-        if head.target.call == Call::Token {
-            return None;
-        }
-        match &self.auth {
-            Auth::Open => None,
-            Auth::Basic { user, password } => {
-                let is_known = credentials(head) == Some((user.clone(), password.clone()));
-                (!is_known).then(|| challenged(&["Basic realm=\"test\"".to_owned()]))
-            }
-            Auth::Bearer(bearer) => bearer.refusal(head),
+/// Opens a store. One that was dropped a moment ago may have a request that still runs.
+async fn open(config: Config) -> Result<Registry, OpenError> {
+    for _ in 0..500 {
+        match Registry::open(config.clone()).await {
+            Err(OpenError::InUse { .. }) => tokio::time::sleep(Duration::from_millis(4)).await,
+            opened => return opened,
         }
     }
-
-    fn handle(
-        &self,
-        head: Head,
-        request: Request<RequestBody>,
-    ) -> BoxFuture<'static, Response<Body>> {
-        if head.target.call == Call::Token
-            && let Auth::Bearer(bearer) = &self.auth
-        {
-            let state = bearer.tokens.state();
-            return Box::pin(async move { state.answer(&head, request.into_body()).await });
-        }
-        let request = match self.bend(&head, request) {
-            Ok(request) => request,
-            Err(response) => return Box::pin(async move { *response }),
-        };
-        let service = self.service.clone();
-        let (sessions, dead) = (self.modes.sessions, Arc::clone(&self.dead));
-        Box::pin(async move { keep_watch(service, sessions, &dead, &head, request).await })
-    }
-}
-
-impl Front {
-    /// The request as the registry behind shall see it, or the answer that it never gives.
-    fn bend(
-        &self,
-        head: &Head,
-        mut request: Request<RequestBody>,
-    ) -> Result<Request<RequestBody>, Box<Response<Body>>> {
-        let modes = &self.modes;
-        let no = |status, code, message: &str| Err(Box::new(refuse(status, code, message)));
-        match head.target.call {
-            Call::UploadPatch if modes.refuses_patch => {
-                return no(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", "no chunks here");
-            }
-            Call::UploadPatch | Call::UploadPut | Call::UploadPost
-                if modes.max_body.is_some_and(|most| content_length(head) > Some(most)) =>
-            {
-                let status = StatusCode::PAYLOAD_TOO_LARGE;
-                return no(status, "SIZE_INVALID", "the body is too large");
-            }
-            Call::UploadMount => match modes.mount {
-                Mount::Works => {}
-                Mount::StartsUpload => *request.uri_mut() = without_query(request.uri()),
-                Mount::Refuses(status) => return no(status, "DENIED", "no mounts here"),
-                Mount::Pretends => return Err(Box::new(mounted(head))),
-            },
-            _ => {}
-        }
-        if modes.ignores_content_range {
-            request.headers_mut().remove(CONTENT_RANGE);
-        }
-        if let Some(session) = session_of(head)
-            && self.dead.lock().unwrap().contains(session)
-        {
-            return match modes.sessions {
-                Sessions::Delete => {
-                    no(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "upload session not found")
-                }
-                _ => no(StatusCode::NOT_FOUND, "BLOB_UPLOAD_INVALID", "blob upload invalid"),
-            };
-        }
-        Ok(request)
-    }
-}
-
-/// Has a request answered, and kills the session whose body breaks.
-async fn keep_watch(
-    mut service: RegistryService,
-    sessions: Sessions,
-    dead: &Mutex<HashSet<String>>,
-    head: &Head,
-    request: Request<RequestBody>,
-) -> Response<Body> {
-    let progress = request.body().progress();
-    let response = service.call(request).await.unwrap_or_else(|never| match never {});
-    if sessions != Sessions::Keep
-        && progress.is_broken()
-        && progress.received() > 0
-        && let Some(session) = session_of(head)
-    {
-        dead.lock().unwrap().insert(session.to_owned());
-        if sessions == Sessions::Delete {
-            let delete = Request::builder().method(Method::DELETE).uri(path_of(head));
-            let delete = delete.body(Body::empty()).expect("a request");
-            let _ = service.call(delete).await;
-        }
-    }
-    response
-}
-
-impl Bearer {
-    fn refusal(&self, head: &Head) -> Option<Response<Body>> {
-        let needed = needed(head);
-        let token = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let error = match token.and_then(|value| value.strip_prefix("Bearer ")) {
-            None => "",
-            Some(token) => match self.tokens.state().check(token, &needed) {
-                Ok(()) => return None,
-                Err(TokenError::Invalid) => ",error=\"invalid_token\"",
-                Err(TokenError::Insufficient) => ",error=\"insufficient_scope\"",
-            },
-        };
-        let realm = self.realm.clone().unwrap_or_else(|| self.tokens.realm());
-        let scopes: Vec<_> = needed.iter().map(Scope::to_string).collect();
-        let challenges: Vec<_> = self
-            .challenges
-            .iter()
-            .map(|challenge| {
-                let challenge = challenge.replace("{realm}", &realm);
-                let challenge = challenge.replace("{service}", SERVICE).replace("{error}", error);
-                if scopes.is_empty() {
-                    challenge.replace(",scope=\"{scope}\"", "")
-                } else {
-                    challenge.replace("{scope}", &scopes.join(" "))
-                }
-            })
-            .collect();
-        Some(challenged(&challenges))
-    }
-}
-
-fn challenged(challenges: &[String]) -> Response<Body> {
-    let mut response = refuse(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "authentication required");
-    for challenge in challenges {
-        let value = HeaderValue::from_str(challenge).expect("a header's value");
-        response.headers_mut().append(WWW_AUTHENTICATE, value);
-    }
-    response
-}
-
-fn mounted(head: &Head) -> Response<Body> {
-    let repository = head.target.repository.as_deref().unwrap_or_default();
-    let digest = head.target.reference.as_deref().unwrap_or_default();
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let location = format!("http://{host}/v2/{repository}/blobs/{digest}");
-    let response = Response::builder().status(StatusCode::CREATED).header(LOCATION, location);
-    response.header("docker-content-digest", digest).body(Body::empty()).expect("a response")
-}
-
-fn path_of(head: &Head) -> &str {
-    head.path.split('?').next().unwrap_or_default()
-}
-
-/// The session in a request's path.
-fn session_of(head: &Head) -> Option<&str> {
-    let (_, session) = path_of(head).rsplit_once("/blobs/uploads/")?;
-    (!session.is_empty() && head.target.repository.is_some()).then_some(session)
-}
-
-fn without_query(uri: &Uri) -> Uri {
-    uri.path().parse().expect("the path of an address is one")
+    Registry::open(config).await
 }
 
 fn name(repository: &str) -> RepositoryName {

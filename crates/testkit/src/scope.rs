@@ -7,8 +7,7 @@ use std::fmt;
 
 use http::Method;
 
-use crate::call::{Call, field, unescape};
-use crate::fault::Head;
+use crate::call::{Call, Head, field, unescape};
 
 /// Actions on one repository: `repository:a/b:pull,push`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +81,7 @@ pub(crate) fn needed(head: &Head) -> Vec<Scope> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::Target;
+    use crate::call::{Head, Target};
     use http::HeaderMap;
 
     #[test]

@@ -22,10 +22,11 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::background::Background;
 use crate::body::{Progress, RequestBody};
-use crate::call::Target;
-use crate::fault::{Answer, Break, Fault, Garble, Head, Reply, Rule, error_body};
+use crate::call::{Head, Target};
+use crate::fault::{Answer, Break, Fault, Garble, Reply, error_body};
 use crate::listening::{Door, bind};
 use crate::log::{Log, Logged};
+use crate::rule::Rule;
 use crate::socket::{Control, End, Socket, WithoutContinue};
 
 /// What answers the requests to which nothing is done.

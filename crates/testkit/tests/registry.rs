@@ -53,6 +53,14 @@ fn status_of(client: &mut Client, location: &str, wanted: impl Fn(u16, &str) -> 
     }
 }
 
+fn until_received(registry: &TestRegistry, bytes: u64) {
+    let start = Instant::now();
+    while registry.bytes_uploaded() < bytes {
+        assert!(start.elapsed() < Duration::from_secs(10), "the bytes do not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn without_faults_an_image_is_taken_and_given_back() {
     let registry = TestRegistry::plain();
@@ -223,10 +231,7 @@ fn a_stall_lasts_until_the_client_gives_up() {
     let location = session(&mut client);
     client.begin("PATCH", &location, &OCTETS, 100_000).unwrap();
     client.write(&[7; 100_000]).unwrap();
-    let start = Instant::now();
-    while registry.calls(Call::UploadPatch).iter().all(|patch| patch.received < 1000) {
-        assert!(start.elapsed() < Duration::from_secs(10));
-    }
+    until_received(&registry, 1000);
     std::thread::sleep(Duration::from_millis(30));
     let patch = registry.calls(Call::UploadPatch).remove(0);
     assert_eq!((patch.received, patch.status), (1000, None));
@@ -382,6 +387,31 @@ fn a_broken_session_turns_stale_or_is_deleted_or_kept() {
 }
 
 #[test]
+fn a_session_that_turns_stale_cannot_be_asked_while_a_body_comes() {
+    let (registry, mut client) =
+        with_modes(Modes { sessions: Sessions::TurnStale, ..Modes::default() });
+    let location = session(&mut client);
+    client.begin("PATCH", &location, &OCTETS, 2000).unwrap();
+    client.write(&[7; 1000]).unwrap();
+    until_received(&registry, 1000);
+    let mut other = Client::new(registry.address());
+    assert_eq!(other.get(&location).unwrap().status, 404);
+    client.write(&[7; 1000]).unwrap();
+    assert_eq!(client.read("PATCH").unwrap().status, 202);
+    let got = other.get(&location).unwrap();
+    assert_eq!((got.status, got.header("range")), (204, "0-1999"));
+}
+
+#[test]
+fn violations_can_be_forgiven() {
+    let options = TestOptions { forgives_violations: true, ..TestOptions::default() };
+    let registry = TestRegistry::start(options);
+    let image = ImageBuilder::new(1).layers(1, 1000).build();
+    let mut client = Client::new(registry.address());
+    assert_eq!(client.put_manifest("a", "v1", &image, image.digest()).unwrap(), 201);
+}
+
+#[test]
 fn a_session_that_breaks_before_its_first_byte_lives_on() {
     let (registry, mut client) =
         with_modes(Modes { sessions: Sessions::TurnStale, ..Modes::default() });
@@ -419,6 +449,24 @@ fn a_registry_without_patch_and_with_a_limit() {
     assert_eq!(client.send("PATCH", &location, &OCTETS, b"x").unwrap().status, 405);
     assert_eq!(client.put_blob("a", &[7; 101]).unwrap(), 413);
     assert_eq!(client.put_blob("a", &[7; 100]).unwrap(), 201);
+}
+
+#[test]
+fn a_limit_holds_for_bodies_of_unknown_length_too() {
+    let (_registry, mut client) = with_modes(Modes { max_body: Some(10), ..Modes::default() });
+    let mut patch = |body: &str| {
+        let location = session(&mut client);
+        let mut stream = TcpStream::connect(client.address()).unwrap();
+        let head = "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close";
+        let length = body.len();
+        let request = format!("PATCH {location} {head}\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        String::from_utf8_lossy(&status[9..]).into_owned()
+    };
+    assert_eq!(patch("0123456789"), "202");
+    assert_eq!(patch("0123456789a"), "413");
 }
 
 #[test]

@@ -161,6 +161,17 @@ fn a_token_is_asked_for_by_post_too() {
 }
 
 #[test]
+fn a_refresh_token_is_given_to_who_asks_for_one() {
+    let tokens = TokenServer::start(TokenOptions::default());
+    assert!(ask(&tokens, "").1.get("refresh_token").is_none());
+    let refresh = ask(&tokens, "offline_token=true").1["refresh_token"].clone();
+    let form = format!("grant_type=refresh_token&refresh_token={}", refresh.as_str().unwrap());
+    let got = Client::new(tokens.address()).send("POST", "/token", &FORM, form.as_bytes());
+    assert_eq!(got.unwrap().status, 200);
+    assert_eq!(tokens.requests().pop().unwrap().user.as_deref(), Some("user"));
+}
+
+#[test]
 fn answers_have_many_shapes() {
     let tokens = TokenServer::start(TokenOptions::default());
     let shape = |shape| {
