@@ -234,16 +234,13 @@ impl Host {
         self.settled.lock().map_or(Settled::Tls, |settled| *settled)
     }
 
-    /// Settles the scheme, unless another request was quicker; gives what it now is.
-    pub(crate) fn settle(&self, to: Settled) -> Settled {
-        match self.settled.lock() {
-            Ok(mut settled) => {
-                if *settled == Settled::Not {
-                    *settled = to;
-                }
-                *settled
-            }
-            Err(_) => Settled::Tls,
+    /// Settles the scheme, unless another request was quicker.
+    pub(crate) fn settle(&self, to: Settled) {
+        if let Ok(mut settled) = self.settled.lock()
+            && *settled == Settled::Not
+        {
+            *settled = to;
+            self.auth.set_plain_http(to == Settled::Plain);
         }
     }
 

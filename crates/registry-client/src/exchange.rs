@@ -291,13 +291,14 @@ impl<'a> Call<'a> {
                 host.settle(Settled::Tls);
                 Ok(answer)
             }
-            // A certificate that is not trusted is what the user must hear of.
-            Err(error @ HttpError::Tls(_)) if plain.is_err() => Err(error),
-            Err(HttpError::Tls(_)) => {
+            // No TLS there either: the registry has answered as it meant to.
+            Err(_) if plain.is_ok() => {
                 host.settle(Settled::Plain);
                 plain
             }
-            Err(error) => plain.and(Err(error)),
+            // A certificate that is not trusted is what the user must hear of.
+            Err(error @ HttpError::Tls(_)) => Err(error),
+            Err(_) => plain,
         }
     }
 

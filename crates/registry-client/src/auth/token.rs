@@ -129,7 +129,7 @@ impl TokenServer {
             Dialect::Post => {
                 let form = HeaderValue::from_static("application/x-www-form-urlencoded");
                 headers.insert(CONTENT_TYPE, form);
-                let body = Body::Bytes(self.form(grant, scopes, registry));
+                let body = Body::Secret(self.form(grant, scopes, registry));
                 Request { method: Method::POST, uri: self.realm.clone(), headers, body }
             }
         }
@@ -286,7 +286,7 @@ mod tests {
         fn check(service: Option<&str>, grant: &Grant, expected: &str) {
             let server = server("https://a.io/t?x=y", service);
             let request = server.request(Dialect::Post, grant, &mount(), "r.io");
-            let Body::Bytes(body) = request.body else { panic!("no bytes") };
+            let Body::Secret(body) = request.body else { panic!("no bytes") };
             assert_eq!(request.uri.to_string(), "https://a.io/t?x=y");
             assert_eq!(request.headers.get(AUTHORIZATION), None);
             assert_eq!(

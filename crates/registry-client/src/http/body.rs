@@ -40,7 +40,7 @@ impl SendBody {
         let left = body.length();
         let (stage, end, progress) = match body {
             Body::Empty => (Stage::Done, 0, None),
-            Body::Bytes(bytes) => (Stage::Bytes(bytes.clone()), left, None),
+            Body::Bytes(bytes) | Body::Secret(bytes) => (Stage::Bytes(bytes.clone()), left, None),
             Body::Source { source, offset, progress, .. } => (
                 Stage::Unopened { source: Arc::clone(source), offset: *offset },
                 offset.saturating_add(left),

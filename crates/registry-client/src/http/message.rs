@@ -30,6 +30,9 @@ pub enum Body {
     Empty,
     /// A few bytes.
     Bytes(Bytes),
+    /// A few bytes that are for the host of the request alone: a redirect never takes them to
+    /// another one.
+    Secret(Bytes),
     /// A blob, or the rest of one.
     Source {
         /// Where it comes from.
@@ -59,7 +62,7 @@ impl Body {
     pub fn length(&self) -> u64 {
         match self {
             Body::Empty => 0,
-            Body::Bytes(bytes) => bytes.len() as u64,
+            Body::Bytes(bytes) | Body::Secret(bytes) => bytes.len() as u64,
             Body::Source { length, .. } => *length,
         }
     }
@@ -70,6 +73,7 @@ impl fmt::Debug for Body {
         match self {
             Body::Empty => f.write_str("Empty"),
             Body::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Body::Secret(_) => f.write_str("Secret"),
             Body::Source { source, offset, length, .. } => {
                 write!(f, "Source({}, {offset}+{length})", source.origin())
             }

@@ -89,6 +89,12 @@ impl Http {
             match redirect::follow(&request.method, &uri, answer.status, location)? {
                 None => return Ok(answer),
                 Some(target) => {
+                    if matches!(request.body, Body::Secret(_)) && Origin::of(&target)? != home {
+                        return Err(HttpError::Redirect(format!(
+                            "{} redirects a login to another host, where it is not sent",
+                            origin::bare(&uri)
+                        )));
+                    }
                     answer.discard().await;
                     uri = target;
                 }

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{HeaderName, Method};
 
 use super::support::*;
-use crate::http::{HttpError, Request};
+use crate::http::{Body, HttpError, Request};
 
 /// A server that tells what it hears and answers by path: `/to/STATUS/URL` redirects there.
 async fn redirecting(name: &'static str, heard: &Heard) -> SocketAddr {
@@ -101,4 +102,18 @@ async fn redirects_come_to_an_end() {
     assert_eq!(error.to_string(), "more than 10 redirects");
     let stats = http.stats(&address.to_string());
     assert_eq!((stats.requests, stats.connections), (11, 1));
+}
+
+#[tokio::test]
+async fn a_login_never_follows_to_another_host() {
+    let heard = Heard::default();
+    let (a, b) = (redirecting("a", &heard).await, redirecting("b", &heard).await);
+    let login = || Body::Secret(Bytes::from_static(b"password=x"));
+    let home = format!("http://{a}/to/307//end");
+    let answer = http().send(request(Method::POST, &home, login())).await.unwrap();
+    assert_eq!(answer.bytes(4).await.unwrap(), "here");
+    let abroad = format!("http://{a}/to/308/http://{b}/end");
+    let error = http().send(request(Method::POST, &abroad, login())).await.map(drop).unwrap_err();
+    assert!(matches!(&error, HttpError::Redirect(words) if words.contains("a login")), "{error}");
+    assert!(!heard.all().iter().any(|line| line.starts_with("b ")), "{:?}", heard.all());
 }
