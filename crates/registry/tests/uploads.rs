@@ -182,6 +182,7 @@ fn a_connection_closed_in_order_keeps_all_that_was_sent() {
     let location = server.session("a");
     let mut connection = server.begin("PATCH", &location, &[], Some(SIZE));
     connection.write(&bytes(600_000, 6));
+    server.wait_for_bytes(&location, 1);
     drop(connection);
     assert_eq!(server.send("GET", &location).header("range"), Some("0-599999"));
 }

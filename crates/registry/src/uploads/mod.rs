@@ -18,6 +18,7 @@ mod sink;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, LOCATION, RANGE, RETRY_AFTER};
@@ -33,6 +34,11 @@ pub(crate) use sessions::Sessions;
 use crate::exchange::{self, Exchange};
 use crate::failure::Failure;
 use crate::range;
+
+/// How long a request that came before a status request, on another connection, may take until it
+/// is seen here. One that takes longer still harms nothing: where it and the next disagree about
+/// the place of their bytes, one of them gets 416.
+const ON_ITS_WAY: Duration = Duration::from_millis(30);
 
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
@@ -78,6 +84,10 @@ pub(crate) async fn status(
     id: &str,
 ) -> Result<Response<Body>, Failure> {
     let session = find(exchange, repository, id)?;
+    if session.try_claim().is_some() {
+        // Nobody writes, or not yet: the body that just broke may still be in the socket.
+        tokio::time::sleep(ON_ITS_WAY).await;
+    }
     let claim = session.take_over().await.ok_or_else(|| stuck(&session))?;
     let size = claim.as_ref().ok_or_else(|| unknown(id))?.size;
     answer(&session, StatusCode::NO_CONTENT, size)
