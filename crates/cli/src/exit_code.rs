@@ -29,6 +29,22 @@ pub(crate) enum Exit {
     Terminated = 143,
 }
 
+impl Exit {
+    /// The class that it is the exit code of, where there is one.
+    pub(crate) fn class(self) -> Option<FailureClass> {
+        match self {
+            Exit::Success | Exit::Other | Exit::Usage => None,
+            Exit::Image => Some(FailureClass::Image),
+            Exit::Authentication => Some(FailureClass::Authentication),
+            Exit::Tag => Some(FailureClass::Tag),
+            Exit::Unreachable => Some(FailureClass::Unreachable),
+            Exit::Rejected => Some(FailureClass::Rejected),
+            Exit::Interrupted => Some(FailureClass::Interrupted),
+            Exit::Terminated => Some(FailureClass::Terminated),
+        }
+    }
+}
+
 impl From<FailureClass> for Exit {
     fn from(class: FailureClass) -> Exit {
         match class {
@@ -55,7 +71,10 @@ mod tests {
 
     #[test]
     fn every_class_of_failure_has_its_exit_code() {
-        let check = |class: FailureClass, code: u8| assert_eq!(Exit::from(class) as u8, code);
+        let check = |class: FailureClass, code: u8| {
+            assert_eq!(Exit::from(class) as u8, code);
+            assert_eq!(Exit::from(class).class(), Some(class));
+        };
         check(FailureClass::Image, 3);
         check(FailureClass::Authentication, 4);
         check(FailureClass::Tag, 5);

@@ -105,6 +105,7 @@ impl Output {
         if let Some(hint) = &problem.hint {
             self.say(&format!("{HINT}hint:{HINT:#} {hint}"));
         }
+        problem.details.iter().for_each(|detail| self.say(detail));
     }
 
     fn say(&self, text: &str) {

@@ -2,7 +2,7 @@
 
 use windlass_image::{GraphError, LayoutError};
 use windlass_oci::ReferenceError;
-use windlass_push::Failure;
+use windlass_push::{Failure, Interrupt};
 use windlass_registry_client::{Class, Error};
 
 use crate::exit_code::Exit;
@@ -16,17 +16,28 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// What the reader can do.
     pub(crate) hint: Option<String>,
+    /// How things stand now, in lines of their own.
+    pub(crate) details: Vec<String>,
 }
 
 impl Problem {
+    fn new(exit: Exit, message: impl Into<String>) -> Problem {
+        Problem { exit, message: message.into(), hint: None, details: Vec::new() }
+    }
+
     /// A problem that is none of the particular ones.
     pub(crate) fn other(message: impl Into<String>) -> Problem {
-        Problem { exit: Exit::Other, message: message.into(), hint: None }
+        Problem::new(Exit::Other, message)
     }
 
     /// What was typed cannot be meant; nothing was sent.
     pub(crate) fn usage(message: impl Into<String>) -> Problem {
-        Problem { exit: Exit::Usage, message: message.into(), hint: None }
+        Problem::new(Exit::Usage, message)
+    }
+
+    /// The process was told to stop.
+    pub(crate) fn interrupted(by: Interrupt) -> Problem {
+        Problem::from(&Failure::Interrupted(by))
     }
 
     /// The same, with what the reader can do.
@@ -43,20 +54,29 @@ impl From<ReferenceError> for Problem {
 
 impl From<LayoutError> for Problem {
     fn from(error: LayoutError) -> Problem {
-        Problem { exit: Exit::Image, message: error.to_string(), hint: None }
+        let message = error.to_string();
+        match error {
+            // The image is fine; what was typed does not say which part of it is meant.
+            LayoutError::Several { .. }
+            | LayoutError::Ambiguous { .. }
+            | LayoutError::NoSuchRoot { .. } => {
+                Problem::usage(message).hint("choose one with --manifest DIGEST or --manifest NAME")
+            }
+            _ => Problem::new(Exit::Image, message),
+        }
     }
 }
 
 impl From<GraphError> for Problem {
     fn from(error: GraphError) -> Problem {
-        Problem { exit: Exit::Image, message: error.to_string(), hint: None }
+        Problem::new(Exit::Image, error.to_string())
     }
 }
 
 impl From<&Failure> for Problem {
     fn from(failure: &Failure) -> Problem {
-        let exit = failure.class().into();
-        Problem { exit, message: failure.to_string(), hint: failure.hint() }
+        let problem = Problem::new(failure.class().into(), failure.to_string());
+        Problem { hint: failure.hint(), ..problem }
     }
 }
 
@@ -68,6 +88,6 @@ impl From<&Error> for Problem {
             Class::Rejected => Exit::Rejected,
             Class::Unreachable => Exit::Unreachable,
         };
-        Problem { exit, message: error.to_string(), hint: error.hint() }
+        Problem { hint: error.hint(), ..Problem::new(exit, error.to_string()) }
     }
 }

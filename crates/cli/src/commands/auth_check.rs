@@ -1,10 +1,137 @@
-//! `windlass auth check`.
+//! `windlass auth check`: who we are at a registry, how it wants to know, and what that is good
+//! for.
 
-use crate::args::AuthCheckArgs;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use windlass_push::Pusher;
+use windlass_registry_client::auth::{Description, Identity, Login};
+use windlass_registry_client::{Access, Class, Error};
+
+use crate::args::{AuthCheckArgs, Form};
 use crate::commands::Context;
 use crate::exit_code::Exit;
 use crate::problem::Problem;
+use crate::settings::{Load, pusher_options};
+use crate::signals::Stop;
 
-pub(crate) async fn run(_args: &AuthCheckArgs, _context: &Context) -> Result<Exit, Problem> {
-    Err(Problem::other("not there yet"))
+pub(crate) async fn run(args: &AuthCheckArgs, context: &Context) -> Result<Exit, Problem> {
+    let Context { output, environment } = context;
+    let stop = Stop::listen();
+    let repository = &args.repository;
+    let hosts = BTreeSet::from([repository.registry().clone()]);
+    let options = pusher_options(&args.connection, Load::default(), &hosts, environment, output)?;
+    let client = Pusher::new(options).client(repository.registry());
+    let ask = async {
+        let access = client.repository(repository.clone()).check_access().await;
+        // By now the registry has said how it wants to know.
+        (access, client.describe_login(repository).await)
+    };
+    let (access, login) = tokio::select! {
+        found = ask => found,
+        interrupt = stop.wait() => return Err(Problem::interrupted(interrupt)),
+    };
+    let found = Found {
+        repository: repository.to_string(),
+        scheme: client.scheme(),
+        access,
+        login: login.map_err(|error| error.to_string()),
+    };
+    match output.form() {
+        Form::Text => found.lines().iter().try_for_each(|line| output.print(line))?,
+        Form::Json => output.print(&found.json().to_string())?,
+    }
+    found.verdict()
+}
+
+struct Found {
+    repository: String,
+    scheme: Option<&'static str>,
+    access: Access,
+    login: Result<Description, String>,
+}
+
+impl Found {
+    fn lines(&self) -> Vec<String> {
+        let (login, credential) = match &self.login {
+            Ok(Description { login, credential }) => (
+                login.as_ref().map_or_else(|| "none asked for".to_owned(), login_words),
+                credential.as_ref().map_or_else(|| "none found".to_owned(), credential_words),
+            ),
+            Err(problem) => ("not known".to_owned(), problem.clone()),
+        };
+        let yes_or_no = |access: &Result<(), Error>| match access {
+            Ok(()) => "yes".to_owned(),
+            Err(error) => format!("no: {error}"),
+        };
+        vec![
+            format!("repository: {} ({})", self.repository, self.scheme.unwrap_or("no answer")),
+            format!("login:      {login}"),
+            format!("credential: {credential}"),
+            format!("pull:       {}", yes_or_no(&self.access.pull)),
+            format!("push:       {}", yes_or_no(&self.access.push)),
+        ]
+    }
+
+    fn json(&self) -> Value {
+        let access = |access: &Result<(), Error>| match access {
+            Ok(()) => json!({ "allowed": true }),
+            Err(error) => {
+                json!({ "allowed": false, "error": error.to_string(), "hint": error.hint() })
+            }
+        };
+        let description = self.login.as_ref().ok();
+        json!({
+            "version": 1,
+            "repository": self.repository,
+            "scheme": self.scheme,
+            "login": description.and_then(|found| found.login.as_ref()).map(|login| match login {
+                Login::Basic => json!({ "kind": "basic" }),
+                Login::Bearer { host, service } => {
+                    json!({ "kind": "bearer", "host": host, "service": service })
+                }
+            }),
+            "credential": description.and_then(|found| found.credential.as_ref()).map(|found| {
+                let Identity { kind, username, origin } = found;
+                json!({ "kind": kind, "username": username, "origin": origin.to_string() })
+            }),
+            "pull": access(&self.access.pull),
+            "push": access(&self.access.push),
+        })
+    }
+
+    /// All of it is allowed, or why not.
+    fn verdict(&self) -> Result<Exit, Problem> {
+        let Access { pull, push } = &self.access;
+        let refused: Vec<&Error> =
+            pull.as_ref().err().into_iter().chain(push.as_ref().err()).collect();
+        let Some(first) = refused.first() else { return Ok(Exit::Success) };
+        let unreachable = refused.iter().any(|error| error.class() == Class::Unreachable);
+        let exit = if unreachable { Exit::Unreachable } else { Exit::Authentication };
+        let what = match (pull, push) {
+            (Err(_), Err(_)) => "neither pull nor push works",
+            (Err(_), Ok(())) => "pull does not work",
+            _ => "push does not work",
+        };
+        let message = format!("{what} at {}", self.repository);
+        Err(Problem { exit, message, ..Problem::from(*first) })
+    }
+}
+
+fn login_words(login: &Login) -> String {
+    match login {
+        Login::Basic => "Basic, by the credential itself".to_owned(),
+        Login::Bearer { host, service: Some(service) } => {
+            format!("Bearer, by a token from {host} for service {service:?}")
+        }
+        Login::Bearer { host, service: None } => format!("Bearer, by a token from {host}"),
+    }
+}
+
+fn credential_words(credential: &Identity) -> String {
+    let Identity { kind, username, origin } = credential;
+    match username {
+        Some(username) => format!("{kind} of {username:?}, from {origin}"),
+        None => format!("{kind}, from {origin}"),
+    }
 }

@@ -134,8 +134,9 @@ fn images(args: &PushArgs, output: &Output) -> Result<Vec<ImageSettings>, Proble
             typed => typed.to_vec(),
         };
         let tags = tags.iter().chain(&request.tags).cloned().collect();
-        place(repositories, tags, ImagePlace::Request(Box::new(request)))
-            .map_err(|problem| problem.hint(format!("name one in {} or with --repository HOST/NAME", file.display())))
+        place(repositories, tags, ImagePlace::Request(Box::new(request))).map_err(|problem| {
+            problem.hint(format!("name one in {} or with --repository HOST/NAME", file.display()))
+        })
     });
     requests.collect()
 }
@@ -180,9 +181,10 @@ fn refuse_two_images_for_one_tag(images: &[ImageSettings]) -> Result<(), Problem
     for image in images {
         let ImagePlace::Request(request) = &image.image else { continue };
         let digest = &request.root.digest;
-        let pairs = image.repositories.iter().flat_map(|repository| {
-            image.tags.iter().map(move |tag| (repository, tag))
-        });
+        let pairs = image
+            .repositories
+            .iter()
+            .flat_map(|repository| image.tags.iter().map(move |tag| (repository, tag)));
         for (repository, tag) in pairs {
             let other = *taken.entry((repository, tag)).or_insert(digest);
             if other != digest {
@@ -216,11 +218,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check<const N: usize>(
-        typed: &[&str],
-        set: [(&str, &str); N],
-        expected: Result<(), &str>,
-    ) {
+    fn check<const N: usize>(typed: &[&str], set: [(&str, &str); N], expected: Result<(), &str>) {
         let found = settings(typed, set);
         match (&found, expected) {
             (Ok(_), Ok(())) => {}
