@@ -138,6 +138,13 @@ impl Client {
         self.0.auth.describe(repository).await
     }
 
+    /// The scheme it is spoken to in, once that is settled.
+    #[must_use]
+    pub fn scheme(&self) -> Option<&'static str> {
+        let settled = self.0.settled();
+        (settled != Settled::Not).then(|| settled.scheme())
+    }
+
     /// What the registry wants people to know (`Warning` headers, distribution-spec §"Warnings"),
     /// each once.
     #[must_use]
