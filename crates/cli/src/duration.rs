@@ -5,9 +5,8 @@ use std::time::Duration;
 /// Reads a duration: numbers, each with its unit `h`, `m`, `s` or `ms`, the largest first. `0`
 /// needs none.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    parts(text.trim()).ok_or_else(|| {
-        format!("{text:?} is no duration; write it as 90s, 5m, 1h30m or 500ms")
-    })
+    parts(text.trim())
+        .ok_or_else(|| format!("{text:?} is no duration; write it as 90s, 5m, 1h30m or 500ms"))
 }
 
 /// The same, where nothing is no answer.

@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 use windlass_oci::Repository;
-use windlass_registry_client::auth::{
-    CredentialChain, CredentialError, CredentialProvider, Found,
-};
+use windlass_registry_client::auth::{CredentialChain, CredentialError, CredentialProvider, Found};
 
 use crate::output::Output;
 

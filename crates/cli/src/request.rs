@@ -117,9 +117,7 @@ fn texts<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(
     Vec::<String>::deserialize(from)?.iter().map(|text| parse_text(text)).collect()
 }
 
-fn parse_text<T: FromStr<Err: std::fmt::Display>, E: serde::de::Error>(
-    text: &str,
-) -> Result<T, E> {
+fn parse_text<T: FromStr<Err: std::fmt::Display>, E: serde::de::Error>(text: &str) -> Result<T, E> {
     text.parse().map_err(E::custom)
 }
 

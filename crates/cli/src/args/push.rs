@@ -128,9 +128,8 @@ impl FromStr for ExpectedTag {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ExpectedTag, String> {
-        let (tag, digest) = text
-            .split_once('=')
-            .ok_or_else(|| "write TAG=sha256:… or TAG=none".to_owned())?;
+        let (tag, digest) =
+            text.split_once('=').ok_or_else(|| "write TAG=sha256:… or TAG=none".to_owned())?;
         let tag = tag.parse().map_err(|error| format!("{error}"))?;
         let digest = match digest {
             "none" => None,
