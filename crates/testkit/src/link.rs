@@ -2,7 +2,7 @@
 //! cable would, breaks by plan, and counts.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -84,6 +84,7 @@ pub(crate) struct Shared {
     door: Door,
     target: Mutex<SocketAddr>,
     state: Mutex<State>,
+    lines: Mutex<Vec<Weak<Line>>>,
     /// Changes when all connections shall be reset.
     resets: watch::Sender<u64>,
     /// Whether connections stand still.
@@ -144,6 +145,7 @@ impl Link {
             options,
             pacer: Pacer::start(),
             target: Mutex::new(target),
+            lines: Mutex::default(),
             resets: watch::Sender::new(0),
             stalled: watch::Sender::new(false),
         });
@@ -174,15 +176,19 @@ impl Link {
         *self.shared.target.lock().unwrap() = target;
     }
 
-    /// Resets all connections; new ones are welcome.
+    /// Resets all connections; new ones are welcome. Done when nothing goes over the old ones.
     pub fn reset_all(&self) {
-        self.shared.reset_all();
+        let shared = Arc::clone(&self.shared);
+        self.background.wait(async move { shared.reset_and_wait().await });
     }
 
-    /// Resets all connections and refuses new ones.
+    /// Resets all connections and refuses new ones. Done when that is so.
     pub fn gone(&self) {
         let shared = Arc::clone(&self.shared);
-        self.background.wait(async move { shared.go().await });
+        self.background.wait(async move {
+            shared.door.close().await;
+            shared.reset_and_wait().await;
+        });
     }
 
     /// Takes connections again, on the same port.
@@ -215,6 +221,9 @@ impl Shared {
             }),
             stalled: watch::Sender::new(false),
         });
+        let mut lines = shared.lines.lock().unwrap();
+        lines.retain(|line| line.strong_count() > 0);
+        lines.push(Arc::downgrade(&line));
         let resets = shared.resets.subscribe();
         tokio::spawn(line.run(client, resets));
     }
@@ -223,9 +232,12 @@ impl Shared {
         self.resets.send_modify(|count| *count += 1);
     }
 
-    async fn go(&self) {
-        self.door.close().await;
+    async fn reset_and_wait(&self) {
+        let lines = self.lines.lock().unwrap().clone();
         self.reset_all();
+        while lines.iter().any(|line| line.strong_count() > 0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -356,7 +368,10 @@ impl Line {
     pub(crate) async fn suffer(&self, action: LinkAction, from: &TcpStream) -> Broken {
         match action {
             LinkAction::Reset => {}
-            LinkAction::Gone => self.shared.go().await,
+            LinkAction::Gone => {
+                self.shared.door.close().await;
+                self.shared.reset_all();
+            }
             LinkAction::Stall => {
                 self.stalled.send_replace(true);
                 hung_up(from).await;

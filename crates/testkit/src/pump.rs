@@ -35,6 +35,9 @@ enum Item {
 /// 20 ms.
 const MOST_UNDER_WAY: usize = 64 << 20;
 
+/// How much earlier than needed it is woken. Waking takes about so long, and now and then less.
+const LEAD: Duration = Duration::from_micros(300);
+
 /// How many bytes are read at a time, where the rate is unlimited.
 const PIECE: usize = 256 * 1024;
 
@@ -59,10 +62,13 @@ pub(crate) async fn run(
     loop {
         let now = Instant::now();
         if let Some((due, _)) = under_way.front()
-            && *due <= now
-            && let Some((_, item)) = under_way.pop_front()
+            && *due <= now + LEAD
+            && let Some((due, item)) = under_way.pop_front()
         {
             alarm = None;
+            while Instant::now() < due {
+                tokio::task::yield_now().await;
+            }
             let _ = all_stalled.wait_for(|stalled| !stalled).await;
             let _ = stalled.wait_for(|stalled| !stalled).await;
             match item {
@@ -85,7 +91,7 @@ pub(crate) async fn run(
             continue;
         }
         if alarm.is_none() {
-            alarm = under_way.front().map(|(due, _)| shared.pacer.alarm(*due));
+            alarm = under_way.front().map(|(due, _)| shared.pacer.alarm(*due - LEAD));
         }
         let may_read = !sender_is_done && bytes_under_way < most_under_way;
         tokio::select! {

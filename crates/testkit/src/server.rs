@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use futures_util::future::BoxFuture;
@@ -88,9 +89,7 @@ impl Server {
         let of_task = Arc::clone(&shared);
         background.handle().spawn(async move {
             let of_connections = Arc::clone(&of_task);
-            let take = move |stream| {
-                tokio::spawn(Arc::clone(&of_connections).connection(stream));
-            };
+            let take = move |stream| Shared::take(&of_connections, stream);
             of_task.door.keep(listener, take).await;
         });
         Server { background, shared }
@@ -122,13 +121,19 @@ impl Server {
         self.shared.next_connection.load(Ordering::SeqCst)
     }
 
+    /// Ends all connections; done when nothing is answered on them any more.
     pub(crate) fn end_connections(&self, how: Break) {
-        self.shared.end_connections(how);
+        let shared = Arc::clone(&self.shared);
+        self.background.wait(async move { shared.end_and_wait(how).await });
     }
 
+    /// Stops listening and resets all connections; done when that is so.
     pub(crate) fn vanish(&self) {
         let shared = Arc::clone(&self.shared);
-        self.background.wait(async move { shared.vanish().await });
+        self.background.wait(async move {
+            shared.door.close().await;
+            shared.end_and_wait(Break::Reset).await;
+        });
     }
 
     pub(crate) fn come_back(&self) {
@@ -138,17 +143,23 @@ impl Server {
 }
 
 impl Shared {
-    async fn connection(self: Arc<Shared>, stream: TcpStream) {
+    /// Whoever ends all connections from now on ends this one too.
+    fn take(shared: &Arc<Shared>, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let number = self.next_connection.fetch_add(1, Ordering::SeqCst);
+        let number = shared.next_connection.fetch_add(1, Ordering::SeqCst);
         let (control, socket) = Control::new(stream);
         let control = Arc::new(control);
-        self.connections.lock().unwrap().insert(number, Arc::clone(&control));
+        shared.connections.lock().unwrap().insert(number, Arc::clone(&control));
+        tokio::spawn(Arc::clone(shared).connection(number, control, socket));
+    }
+
+    async fn connection(self: Arc<Shared>, number: u64, control: Arc<Control>, socket: Socket) {
         let end = tokio::select! {
             biased;
             end = control.ending() => Some(end),
             () = self.talk(number, &control, socket) => None,
         };
+        control.fall_silent();
         if let Some(end) = end {
             control.finish(end).await;
         }
@@ -219,15 +230,17 @@ impl Shared {
         }
     }
 
-    fn end_connections(&self, how: Break) {
-        for control in self.connections.lock().unwrap().values() {
-            control.end(how.into());
-        }
+    fn end_connections(&self, how: Break) -> Vec<Arc<Control>> {
+        let controls: Vec<_> = self.connections.lock().unwrap().values().cloned().collect();
+        controls.iter().for_each(|control| control.end(how.into()));
+        controls
     }
 
-    async fn vanish(&self) {
-        self.door.close().await;
-        self.end_connections(Break::Reset);
+    async fn end_and_wait(&self, how: Break) {
+        let controls = self.end_connections(how);
+        while controls.iter().any(|control| !control.is_silent()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 
@@ -311,7 +324,8 @@ impl Exchange<'_> {
                 if after_work {
                     self.work().await;
                 }
-                shared.vanish().await;
+                shared.door.close().await;
+                shared.end_connections(Break::Reset);
                 Err(End::Reset)
             }
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(crate) enum End {
 pub(crate) struct Control {
     stream: Arc<TcpStream>,
     end: watch::Sender<Option<End>>,
+    is_silent: AtomicBool,
 }
 
 /// A stream that others hold too.
@@ -43,7 +45,8 @@ impl Control {
     pub(crate) fn new(stream: TcpStream) -> (Control, Socket) {
         let stream = Arc::new(stream);
         let socket = Socket(Arc::clone(&stream));
-        (Control { stream, end: watch::Sender::new(None) }, socket)
+        let end = watch::Sender::new(None);
+        (Control { stream, end, is_silent: AtomicBool::new(false) }, socket)
     }
 
     /// Ends the connection. Returns at once.
@@ -62,6 +65,15 @@ impl Control {
         let mut end = self.end.subscribe();
         let end = end.wait_for(Option::is_some).await.expect("the sender is in self");
         end.clone().expect("it was waited for")
+    }
+
+    /// Whether nothing is answered on it any more.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.is_silent.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn fall_silent(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
     }
 
     /// Ends it on the wire, when nobody else reads or writes it any more.

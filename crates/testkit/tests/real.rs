@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use windlass_testkit::{
-    Client, ImageBuilder, RealOptions, RealRegistry, Scope, Signer, TestCa, TlsOptions,
-    TokenOptions, TokenServer,
+    Client, ImageBuilder, Link, LinkAction, LinkFault, LinkOptions, LinkPoint, RealOptions,
+    RealRegistry, Scope, Signer, TestCa, TlsOptions, TokenOptions, TokenServer,
 };
 
 #[test]
@@ -85,6 +85,29 @@ fn it_speaks_tls() {
         return;
     };
     assert_eq!(Client::tls(registry.address(), &ca).put_blob("a", b"hello").unwrap(), 201);
+}
+
+#[test]
+fn a_link_before_it_counts_its_round_trips_and_loses_its_answers() {
+    let Some(registry) = RealRegistry::start(&RealOptions::default()) else { return };
+    let at = LinkPoint::Answer { number: 3 };
+    let link = Link::start(
+        registry.address(),
+        LinkOptions {
+            round_trip: Duration::from_millis(20),
+            faults: vec![LinkFault { at, action: LinkAction::Reset }],
+            ..LinkOptions::default()
+        },
+    );
+    let mut client = Client::new(link.address());
+    assert_eq!(client.put_blob("a", b"hello").unwrap(), 201);
+    client.put_blob("a", b"world").unwrap_err();
+    // Connect and four requests.
+    let report = link.report();
+    assert_eq!(report.round_trips, 5);
+    let statuses: Vec<_> = report.requests.iter().map(|seen| seen.status).collect();
+    assert_eq!(statuses, [Some(202), Some(201), Some(202), None]);
+    assert_eq!(registry.log(4)[3].status, 201);
 }
 
 /// What [`Sessions::TurnStale`](windlass_testkit::Sessions::TurnStale) plays.
