@@ -34,19 +34,33 @@ pub(super) struct Relay {
 #[derive(Debug)]
 struct Line {
     target: SocketAddr,
-    /// How many bytes may go up before the line breaks; `None` once it has.
+    /// How many bytes may go up before the line breaks, none while it does; `None` once it has.
     left: Mutex<Option<u64>>,
     /// Whether it has broken. All connections that see this change are reset.
     broken: watch::Sender<bool>,
 }
 
+/// What may go up of what has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Allowed {
+    /// So many bytes.
+    Bytes(usize),
+    /// So many, the last before the line breaks.
+    Last(usize),
+    /// Nothing any more: the line is about to break.
+    Nothing,
+}
+
+/// Breaks the line when it is dropped, however the last bytes fare.
+struct Breaks<'a>(&'a Line);
+
 impl Relay {
-    /// Starts one to `target` that breaks when `bytes` bytes have gone up, the heads of requests
-    /// among them.
+    /// Starts one to `target` that breaks when `bytes` bytes, at least one, have gone up, the heads
+    /// of requests among them.
     pub(super) async fn start(target: SocketAddr, bytes: u64) -> io::Result<Relay> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let left = Mutex::new(Some(bytes));
+        let left = Mutex::new(Some(bytes.max(1)));
         let line = Arc::new(Line { target, left, broken: watch::Sender::new(false) });
         let task = tokio::spawn(accept(listener, line.clone())).abort_handle();
         Ok(Relay { address, task, line })
@@ -69,21 +83,28 @@ impl Drop for Relay {
     }
 }
 
+impl Drop for Breaks<'_> {
+    fn drop(&mut self) {
+        self.0.break_now();
+    }
+}
+
 impl Line {
-    /// How many of `wanted` bytes may go up, and whether the line breaks behind them.
-    fn allow(&self, wanted: usize) -> (usize, bool) {
+    fn allow(&self, wanted: usize) -> Allowed {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(bytes) = *left else { return (wanted, false) };
-        match usize::try_from(bytes) {
-            Ok(bytes) if bytes <= wanted => {
-                *left = None;
-                (bytes, true)
-            }
-            _ => {
-                *left = Some(bytes - wanted as u64);
-                (wanted, false)
-            }
+        let Some(bytes) = *left else { return Allowed::Bytes(wanted) };
+        let allowed = usize::try_from(bytes).unwrap_or(usize::MAX).min(wanted);
+        *left = Some(bytes - allowed as u64);
+        match (bytes, *left) {
+            (0, _) => Allowed::Nothing,
+            (_, Some(0)) => Allowed::Last(allowed),
+            _ => Allowed::Bytes(allowed),
         }
+    }
+
+    fn break_now(&self) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.broken.send_replace(true);
     }
 }
 
@@ -136,11 +157,13 @@ async fn up(line: &Line, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) -> io::R
         if read == 0 {
             return to.shutdown().await;
         }
-        let (allowed, breaks) = line.allow(read);
-        to.write_all(&buffer[..allowed]).await?;
-        if breaks {
-            line.broken.send_replace(true);
-            std::future::pending::<()>().await;
+        match line.allow(read) {
+            Allowed::Bytes(allowed) => to.write_all(&buffer[..allowed]).await?,
+            Allowed::Last(allowed) => {
+                let _breaks = Breaks(line);
+                return to.write_all(&buffer[..allowed]).await;
+            }
+            Allowed::Nothing => std::future::pending().await,
         }
     }
 }
@@ -209,9 +232,11 @@ mod tests {
             left: Mutex::new(Some(10)),
             broken: watch::Sender::new(false),
         };
-        assert_eq!(line.allow(4), (4, false));
-        assert_eq!(line.allow(7), (6, true));
-        assert_eq!(line.allow(7), (7, false));
+        assert_eq!(line.allow(4), Allowed::Bytes(4));
+        assert_eq!(line.allow(7), Allowed::Last(6));
+        assert_eq!(line.allow(7), Allowed::Nothing);
+        line.break_now();
+        assert_eq!(line.allow(7), Allowed::Bytes(7));
     }
 
     #[tokio::test]

@@ -135,7 +135,8 @@ impl<'a> Tree<'a> {
         }
         let left = annotations.len().saturating_sub(shown);
         if left > 0 {
-            self.lines.push(Line::Text(format!("{branch}{left} more annotations (-v)")));
+            let more = words::count(left as u64, "more annotation");
+            self.lines.push(Line::Text(format!("{branch}{more}, told with -v")));
         }
     }
 
@@ -195,6 +196,7 @@ fn short_type(media_type: &MediaType) -> String {
     let layers = [
         "application/vnd.oci.image.layer.v1.",
         "application/vnd.oci.image.layer.nondistributable.v1.",
+        "application/vnd.docker.image.rootfs.foreign.diff.",
         "application/",
     ];
     let short = layers.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
