@@ -23,6 +23,8 @@ pub(crate) struct Progress {
 pub(crate) struct RequestBody {
     inner: Incoming,
     cut: Option<Cut>,
+    /// What comes after so many bytes is read and forgotten.
+    most: Option<u64>,
     progress: Arc<Progress>,
 }
 
@@ -47,7 +49,7 @@ impl Progress {
 
 impl RequestBody {
     pub(crate) fn new(inner: Incoming, progress: &Arc<Progress>) -> RequestBody {
-        RequestBody { inner, cut: None, progress: Arc::clone(progress) }
+        RequestBody { inner, cut: None, most: None, progress: Arc::clone(progress) }
     }
 
     /// Ends after `after` bytes with an error, when `wait` is done.
@@ -57,6 +59,12 @@ impl RequestBody {
         wait: impl Future<Output = ()> + Send + 'static,
     ) -> RequestBody {
         self.cut = Some(Cut { after, wait: Box::pin(wait) });
+        self
+    }
+
+    /// Seems to have no more than `most` bytes.
+    pub(crate) fn shorten(mut self, most: u64) -> RequestBody {
+        self.most = Some(most);
         self
     }
 
@@ -101,6 +109,8 @@ impl Body for RequestBody {
             }
             None => return Poll::Ready(None),
         };
+        let forgotten = this.most.map(|most| most - this.progress.received());
+        let left = left.into_iter().chain(forgotten).min();
         let frame = frame.map_data(|data| match left.map(usize::try_from) {
             Some(Ok(left)) if left < data.len() => data.slice(..left),
             _ => data,
@@ -116,6 +126,9 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match self.most {
+            Some(most) => SizeHint::with_exact(most),
+            None => self.inner.size_hint(),
+        }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) enum Fault {
     Break { how: Break, after: u64 },
     LoseReply(Break),
     Stall { after: u64 },
+    Shorten { to: u64 },
     Delay(Duration),
     Hold(Gate),
     HoldBefore(Gate),
@@ -43,7 +44,7 @@ pub struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// A whole answer, to be changed by [`When::garble`].
+/// A whole answer, to be changed by [`When::garble`](crate::When::garble).
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// Its status.
@@ -76,6 +77,7 @@ impl Fault {
             Fault::Break { after, .. } | Fault::Stall { after } => {
                 *after == 0 || length.is_none_or(|length| length > *after)
             }
+            Fault::Shorten { to } => length.is_some_and(|length| length > *to),
             _ => true,
         }
     }
@@ -88,6 +90,7 @@ impl Fault {
             Fault::Break { how: Break::Close, .. } => "close",
             Fault::LoseReply(_) => "lose reply",
             Fault::Stall { .. } => "stall",
+            Fault::Shorten { .. } => "shorten",
             Fault::Delay(_) => "delay",
             Fault::Hold(_) | Fault::HoldBefore(_) => "hold",
             Fault::Garble(_) => "garble",

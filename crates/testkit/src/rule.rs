@@ -138,7 +138,8 @@ impl When {
     }
 
     /// Reads `bytes` of a longer body and lets the registry have them, then ends the connection by
-    /// a reset. With 0 the registry never hears of the request. Shorter bodies are left alone.
+    /// a reset. With 0 the registry never hears of the request. Shorter bodies are left alone and not
+    /// counted.
     #[must_use]
     pub fn reset_after(self, bytes: u64) -> Rule {
         self.then(Fault::Break { how: Break::Reset, after: bytes })
@@ -168,6 +169,13 @@ impl When {
     #[must_use]
     pub fn stall_after(self, bytes: u64) -> Rule {
         self.then(Fault::Stall { after: bytes })
+    }
+
+    /// Lets the registry have no more than `bytes` of a longer body and believe that this was all:
+    /// the answer is a success, and its `Range` ends before what the client has sent.
+    #[must_use]
+    pub fn accept_only(self, bytes: u64) -> Rule {
+        self.then(Fault::Shorten { to: bytes })
     }
 
     /// Does the work and answers so much later.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LOCATION};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Collected};
 use hyper::body::Incoming;
@@ -295,6 +295,10 @@ impl Exchange<'_> {
                 self.work().await;
                 Err(End::Close)
             }
+            Fault::Shorten { to } => {
+                self.request = shortened(self.request, to);
+                Ok(self.work().await)
+            }
             Fault::Delay(delay) => {
                 let response = self.work().await;
                 tokio::time::sleep(delay).await;
@@ -346,6 +350,21 @@ fn head_of(request: &Request<RequestBody>) -> Head {
         target: Target::of(request.method(), uri.path(), uri.query().unwrap_or_default()),
         headers: request.headers().clone(),
     }
+}
+
+/// The request as if its body had no more than so many bytes.
+fn shortened(request: Request<RequestBody>, to: u64) -> Request<RequestBody> {
+    let mut request = request.map(|body| body.shorten(to));
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_LENGTH, to.into());
+    let range = headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
+    if let Some((first, _)) = range.and_then(|range| range.split_once('-'))
+        && let Ok(first) = first.parse::<u64>()
+    {
+        let range = format!("{first}-{}", first + to.saturating_sub(1));
+        headers.insert(CONTENT_RANGE, range.parse().expect("a range"));
+    }
+    request
 }
 
 async fn garbled(head: &Head, response: Response<Body>, garble: &Garble) -> Response<Body> {

@@ -297,6 +297,21 @@ fn a_head_keeps_the_length_of_what_it_does_not_send() {
 }
 
 #[test]
+fn less_is_accepted_than_was_sent() {
+    let (_registry, mut client) = with(on(Call::UploadPatch).once().accept_only(70_000));
+    let location = session(&mut client);
+    let mut patch = |range: &str, body: &[u8]| {
+        let headers = [OCTETS[0], ("Content-Range", range)];
+        let got = client.send("PATCH", &location, &headers, body).unwrap();
+        (got.status, got.header("range").to_owned())
+    };
+    assert_eq!(patch("0-4", b"hello"), (202, "0-4".to_owned()));
+    assert_eq!(patch("5-200004", &[7; 200_000]), (202, "0-70004".to_owned()));
+    assert_eq!(patch("70005-70009", b"world"), (202, "0-70009".to_owned()));
+    assert_eq!(client.get(&location).unwrap().header("range"), "0-70009");
+}
+
+#[test]
 fn requests_are_redirected() {
     let (_registry, mut client) = with(on(Call::UploadPost).once().redirect(307, "http://other:1"));
     let got = client.send("POST", "/v2/a/blobs/uploads/?x=y", &[], b"").unwrap();
