@@ -24,16 +24,21 @@ fuzz_target!(|bytes: &[u8]| {
             let repository: Repository = repository.parse().expect("a repository");
             for place in config.places(&repository) {
                 if let Place::Entry { credential: Ok(credential), .. } = place {
-                    let shown = format!("{credential:?}");
-                    let (Credential::Basic { password: secret, .. }
-                    | Credential::IdentityToken { token: secret, .. }
-                    | Credential::RegistryToken(secret)) = &credential;
-                    // Short ones are found in any text.
-                    let secret = secret.expose();
-                    let told = credential.username().is_some_and(|name| name.contains(secret));
-                    assert!(secret.len() < 12 || told || !shown.contains(secret));
+                    assert_eq!(format!("{credential:?}"), format!("{:?}", hollowed(&credential)));
                 }
             }
         }
     }
 });
+
+/// The same with another secret. It must look the same.
+fn hollowed(credential: &Credential) -> Credential {
+    let none = || Secret::from("");
+    match credential {
+        Credential::Basic { username, .. } => Credential::basic(username.clone(), none()),
+        Credential::IdentityToken { username, .. } => {
+            Credential::IdentityToken { username: username.clone(), token: none() }
+        }
+        Credential::RegistryToken(_) => Credential::RegistryToken(none()),
+    }
+}
