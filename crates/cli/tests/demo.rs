@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "whatever goes wrong shall end the test")]
 
 use std::fs;
+#[cfg(unix)]
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+#[cfg(unix)]
+use std::process::Stdio;
+use std::process::{Command, Output};
 
 use windlass_testkit::{ImageBuilder, Layer};
 
@@ -132,4 +135,23 @@ fn kept_it_goes_on_until_it_is_stopped_and_leaves_its_folder() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(image.join("index.json").exists());
     assert!(image.with_file_name("registry").exists());
+}
+
+#[test]
+#[cfg(unix)]
+fn interrupted_it_leaves_nothing() {
+    let temporary = tempfile::tempdir().unwrap();
+    // Large enough to be still under way when the signal comes.
+    let image = ImageBuilder::new(1).layer(Layer::sparse(200 << 20)).build();
+    let layout = image.directory();
+    let mut command = demo(temporary.path(), &[layout.path().to_str().unwrap()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains(image.digest().as_str())));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "error: interrupted\n");
+    assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 0, "something is left");
 }

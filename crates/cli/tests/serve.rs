@@ -16,6 +16,7 @@ struct Server {
     child: Child,
     address: SocketAddr,
     greeting: Vec<String>,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "it is read to its end after a signal"))]
     said: Lines<BufReader<ChildStderr>>,
 }
 

@@ -6,10 +6,10 @@ use clap::Args;
 
 /// Start a registry, push a sample image into it and prove that it is there, in one go
 ///
-/// Start a registry on a free port of this machine, make a sample image, push it, pull every byte
-/// back and check it, push again to show that nothing is sent, and break a push in its middle to
-/// show how it goes on. Nothing else is needed, no credential is read, nothing leaves this machine
-/// and nothing is left behind.
+/// The registry listens on a free port of this machine. The image is pushed, every byte of it is
+/// pulled back and checked, it is pushed again to show that nothing is sent, and a push is broken
+/// in its middle to show how it goes on. Nothing else is needed, no credential is read, nothing
+/// leaves this machine and nothing is left behind.
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// An image to do it with: an OCI image layout, a directory or a tar archive of one

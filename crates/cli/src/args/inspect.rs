@@ -6,9 +6,9 @@ use clap::Args;
 
 /// Show what an image is made of, what of it is missing here, and what is wrong with it
 ///
-/// Show what an image is made of: its index, platforms, manifests, configs and layers, as a tree,
-/// or with `--output json` as lists. Manifests, configs and all small blobs are read and their
-/// digests checked; of large layers the size is.
+/// Its index, platforms, manifests, configs and layers are shown as a tree, or with `--output json`
+/// as lists. Manifests, configs and all small blobs are read and their digests checked; of large
+/// layers the size is.
 ///
 /// Exit status: 0 where nothing is wrong, even if parts are missing here (a registry may have
 /// them); 3 where the image is corrupt or cannot be read; then all that is wrong is listed.

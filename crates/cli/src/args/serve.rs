@@ -8,9 +8,8 @@ use clap::Args;
 
 /// Run a registry on this machine, which keeps what it gets in a folder
 ///
-/// Run a registry on this machine. It takes and gives images by the OCI distribution protocol, so
-/// windlass, docker, podman, skopeo, crane and oras can all push to it and pull from it, and it
-/// keeps them in a folder.
+/// It takes and gives images by the OCI distribution protocol: windlass, docker, podman, skopeo,
+/// crane and oras can push to it and pull from it.
 ///
 /// It has no login and no TLS yet, so it listens on loopback addresses alone. Ctrl-C or SIGTERM
 /// stops it; that is no failure, and uploads that it cuts off go on when it runs again.
@@ -20,13 +19,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5000")]
     pub(crate) listen: LoopbackAddress,
 
-    /// The folder for its content, made where it is missing [default: registry in windlass's data]
+    /// The folder for its content, which is made where it is missing
     ///
-    /// The folder for its content, made where it is missing. One server at a time can use it.
-    ///
-    /// [default: $XDG_DATA_HOME/windlass/registry, or ~/.local/share/windlass/registry;
-    /// on macOS ~/Library/Application Support/windlass/registry,
-    /// on Windows %LOCALAPPDATA%\windlass\registry]
+    /// One server at a time can use it. Without this it is $XDG_DATA_HOME/windlass/registry, or
+    /// ~/.local/share/windlass/registry where that is not set; on macOS
+    /// ~/Library/Application Support/windlass/registry, on Windows
+    /// %LOCALAPPDATA%\windlass\registry.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
 }

@@ -174,12 +174,14 @@ impl From<PullError> for Problem {
 }
 
 async fn make_image(path: PathBuf) -> Result<PathBuf, Problem> {
+    let program = std::env::current_exe()
+        .map_err(|error| Problem::other(format!("cannot find this program's file: {error}")))?;
     let write = tokio::task::spawn_blocking(move || {
-        image::write(&path, &std::env::current_exe()?)?;
-        Ok(path)
+        image::write(&path, &program).map(|()| path).map_err(|error| {
+            Problem::other(format!("cannot make an image of {}: {error}", program.display()))
+        })
     });
-    let written = write.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-    written.map_err(|error| Problem::other(format!("cannot make an image: {error}")))
+    write.await.unwrap_or_else(|error| Err(Problem::other(error.to_string())))
 }
 
 fn options() -> ClientOptions {
