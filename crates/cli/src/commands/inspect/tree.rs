@@ -28,8 +28,13 @@ const LONGEST_TYPE: usize = 24;
 
 /// The lines. What is named more than once is laid open where it is named first.
 pub(super) fn tree(graph: &Graph, detail: Detail) -> Vec<String> {
-    let mut tree =
-        Tree { graph, detail, digits: digits(graph), seen: HashSet::new(), lines: Vec::new() };
+    let mut tree = Tree {
+        graph,
+        detail,
+        digits: digits(digests(graph).map(Digest::hex)),
+        seen: HashSet::new(),
+        lines: Vec::new(),
+    };
     tree.manifest(&graph.root().raw.descriptor(), &Place::root(), "image");
     lay_out(&tree.lines)
 }
@@ -212,12 +217,17 @@ fn printable(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
-/// How many characters of the digests in `graph` tell all of them apart.
-fn digits(graph: &Graph) -> usize {
+/// The digests of all that is in `graph`.
+fn digests(graph: &Graph) -> impl Iterator<Item = &Digest> {
     let manifests = graph.manifests().iter().map(|node| &node.descriptor.digest);
     let blobs = graph.blobs().iter().map(|node| &node.descriptor.digest);
     let skipped = graph.skipped().iter().map(|descriptor| &descriptor.digest);
-    let mut digests: Vec<_> = manifests.chain(blobs).chain(skipped).map(Digest::hex).collect();
+    manifests.chain(blobs).chain(skipped)
+}
+
+/// How many characters tell all of `digests` apart.
+fn digits<'a>(digests: impl Iterator<Item = &'a str>) -> usize {
+    let mut digests: Vec<_> = digests.collect();
     digests.sort_unstable();
     digests.dedup();
     let needed = digests.windows(2).map(|pair| 1 + common_prefix(pair[0], pair[1])).max();
@@ -250,4 +260,36 @@ fn lay_out(lines: &[Line]) -> Vec<String> {
         }
     };
     lines.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_as_long_as_it_takes_to_tell_them_apart() {
+        let check = |all: &[&str], expected| assert_eq!(digits(all.iter().copied()), expected);
+        check(&[], 12);
+        check(&["0123456789abcdef"], 12);
+        check(&["0123456789abcdef", "0123456789abcdef"], 12);
+        check(&["0123456789abcdef", "1123456789abcdef"], 12);
+        check(&["0123456789abcdef", "ffff", "0123456789ab0def"], 13);
+        check(&["0123456789abcdef", "0123456789abcde0"], 16);
+    }
+
+    #[test]
+    fn media_types_are_shortened_to_what_is_worth_reading() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(short_type(&MediaType::new(text)), expected);
+        };
+        check("application/vnd.oci.image.layer.v1.tar", "tar");
+        check("application/vnd.oci.image.layer.v1.tar+zstd", "tar+zstd");
+        check("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "tar+gzip");
+        check("application/vnd.docker.image.rootfs.diff.tar.gzip", "docker tar+gzip");
+        check("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "tar.gzip");
+        check("application/vnd.in-toto+json", "vnd.in-toto+json");
+        check("text/plain", "text/plain");
+        check("", "");
+        check("a\u{7}b", "a\\u{7}b");
+    }
 }
