@@ -31,7 +31,7 @@ pub(crate) async fn bring_content(
     reporter: &Arc<dyn Reporter>,
     plan: &Plan,
 ) -> Result<(), Failure> {
-    match carry_out(target, known, reporter, plan).await {
+    match carry_out(target, known, reporter, plan, Mounts::Tried).await {
         Err(error) if is_about_missing_parts(&error) => repair(target, known, reporter).await,
         other => Ok(other?),
     }
@@ -58,7 +58,7 @@ pub(crate) async fn repair(
         let (policy, expectations) = target.policy();
         let again = plan(graph, repository, &found, &sibling, &[], policy, expectations)
             .map_err(Failure::Refused)?;
-        match carry_out(target, known, reporter, &again).await {
+        match carry_out(target, known, reporter, &again, Mounts::Distrusted).await {
             Err(error) if is_about_missing_parts(&error) && round < REPAIRS => round += 1,
             other => return Ok(other?),
         }
@@ -73,14 +73,24 @@ pub(crate) fn is_about_missing_parts(error: &Error) -> bool {
         && codes.iter().any(|code| error.has_code(code))
 }
 
+/// Whether a blob that a sibling has is mounted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mounts {
+    /// It is, and sent where that is refused.
+    Tried,
+    /// A registry may have said that it did, and has not: what can be sent is sent.
+    Distrusted,
+}
+
 async fn carry_out(
     target: &Target<'_>,
     known: &KnownBlobs,
     reporter: &Arc<dyn Reporter>,
     plan: &Plan,
+    mounts: Mounts,
 ) -> Result<(), Error> {
     stream::iter(&plan.blobs)
-        .map(|&place| bring_blob(target, known, reporter, place))
+        .map(|&place| bring_blob(target, known, reporter, place, mounts))
         .buffer_unordered(UNDER_WAY)
         .try_collect::<()>()
         .await?;
@@ -99,6 +109,7 @@ async fn bring_blob(
     known: &KnownBlobs,
     reporter: &Arc<dyn Reporter>,
     place: usize,
+    mounts: Mounts,
 ) -> Result<(), Error> {
     let repository = target.client.repository();
     let blob = &target.graph().blobs()[place];
@@ -110,7 +121,7 @@ async fn bring_blob(
     }
     reporter.report(Event::BlobStarted { repository, digest, size });
     let from = match &claim {
-        Claim::Elsewhere(name) => Some(name),
+        Claim::Elsewhere(name) if mounts == Mounts::Tried || blob.source.is_none() => Some(name),
         _ => None,
     };
     let pushed = match &blob.source {

@@ -4,11 +4,10 @@
 //! not been asked yet is not asked: a registry takes a manifest only with all that it names.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, TryStreamExt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SetOnce};
 use windlass_image::Graph;
 use windlass_oci::{Digest, Reference, Tag};
 use windlass_registry_client::{Error, ManifestPresence, Presence, RepositoryClient};
@@ -55,18 +54,19 @@ pub(crate) async fn survey(
     tags: &[Tag],
     depth: Depth,
 ) -> Result<Survey, Error> {
-    // One place for each question under way: a question that has not begun can still be dropped.
+    // One place for each question under way.
     let places = &Semaphore::new(BURST);
-    let settled = &AtomicBool::new(false);
+    // Whether the image is there. What does not fit into the first burst waits for it: the answer
+    // comes with the others of the burst, and may save the rest.
+    let settled = &SetOnce::new();
     let questions = FuturesUnordered::<BoxFuture<'_, Result<Told, Error>>>::new();
     let root = graph.root().raw.digest();
     questions.push(
         async move {
             let _place = places.acquire().await;
             let presence = ask_for_manifest(client, root).await?;
-            if presence == Presence::Present && depth == Depth::Trusting {
-                settled.store(true, Ordering::Relaxed);
-            }
+            // Nobody else sets it.
+            drop(settled.set(presence == Presence::Present && depth == Depth::Trusting));
             Ok(Told::Root(presence))
         }
         .boxed(),
@@ -83,11 +83,11 @@ pub(crate) async fn survey(
     for manifest in
         graph.manifests().iter().rev().filter(|manifest| manifest.descriptor.digest != *root)
     {
-        let digest = &manifest.descriptor.digest;
+        let (digest, in_burst) = (&manifest.descriptor.digest, questions.len() < BURST);
         questions.push(
             async move {
                 let _place = places.acquire().await;
-                if settled.load(Ordering::Relaxed) {
+                if !in_burst && *settled.wait().await {
                     return Ok(Told::Nothing);
                 }
                 Ok(Told::Manifest(digest.clone(), ask_for_manifest(client, digest).await?))
@@ -96,11 +96,11 @@ pub(crate) async fn survey(
         );
     }
     for blob in graph.blobs() {
-        let digest = &blob.descriptor.digest;
+        let (digest, in_burst) = (&blob.descriptor.digest, questions.len() < BURST);
         questions.push(
             async move {
                 let _place = places.acquire().await;
-                if settled.load(Ordering::Relaxed) {
+                if !in_burst && *settled.wait().await {
                     return Ok(Told::Nothing);
                 }
                 Ok(Told::Blob(digest.clone(), client.head_blob(digest).await?))

@@ -51,8 +51,10 @@ pub(crate) struct Reply {
 }
 
 pub(crate) enum ReplyBody {
-    /// Of a success: not read yet.
+    /// Of a success at a GET: not read yet.
     Open(Answer),
+    /// Of any other success.
+    Done,
     /// Of a refusal.
     Refusal(ErrorBody),
 }
@@ -245,7 +247,7 @@ impl<'a> Call<'a> {
                     continue;
                 }
             }
-            return Ok(Reply::read(answer).await);
+            return Ok(Reply::read(&self.method, answer).await);
         }
         Err(ErrorKind::Protocol("it refuses every credential that it asked for".to_owned()))
     }
@@ -367,12 +369,16 @@ impl<'a> Call<'a> {
 }
 
 impl Reply {
-    async fn read(answer: Answer) -> Reply {
+    async fn read(method: &Method, answer: Answer) -> Reply {
         let (status, headers, uri) = (answer.status, answer.headers.clone(), answer.uri.clone());
         let body = if status.is_client_error() || status.is_server_error() {
             ReplyBody::Refusal(ErrorBody::parse(&answer.prefix(ErrorBody::LIMIT).await))
-        } else {
+        } else if *method == Method::GET {
             ReplyBody::Open(answer)
+        } else {
+            // Nobody wants it, but a connection can be used again only when its answer was read.
+            answer.prefix(ErrorBody::LIMIT).await;
+            ReplyBody::Done
         };
         Reply { status, headers, uri, body }
     }
@@ -382,7 +388,7 @@ impl Reply {
         let pause =
             self.header(RETRY_AFTER).and_then(|value| retry_after(value, SystemTime::now()));
         match &self.body {
-            ReplyBody::Open(_) => Verdict::Fatal,
+            ReplyBody::Open(_) | ReplyBody::Done => Verdict::Fatal,
             ReplyBody::Refusal(body) => judge_status(self.status, pause, body),
         }
     }
@@ -395,7 +401,7 @@ impl Reply {
     /// As a refusal.
     pub(crate) fn into_error_kind(self) -> ErrorKind {
         let body = match self.body {
-            ReplyBody::Open(_) => ErrorBody::default(),
+            ReplyBody::Open(_) | ReplyBody::Done => ErrorBody::default(),
             ReplyBody::Refusal(body) => body,
         };
         ErrorKind::Answer { status: self.status, body }
@@ -406,6 +412,7 @@ impl Reply {
         match self.body {
             ReplyBody::Open(answer) => Ok(answer),
             ReplyBody::Refusal(body) => Err(ErrorKind::Answer { status: self.status, body }),
+            ReplyBody::Done => Err(ErrorKind::Protocol("its answer was read already".to_owned())),
         }
     }
 
@@ -413,7 +420,7 @@ impl Reply {
     pub(crate) async fn bytes(self, limit: usize) -> Result<Bytes, HttpError> {
         match self.body {
             ReplyBody::Open(answer) => answer.bytes(limit).await,
-            ReplyBody::Refusal(_) => Ok(Bytes::new()),
+            ReplyBody::Refusal(_) | ReplyBody::Done => Ok(Bytes::new()),
         }
     }
 }

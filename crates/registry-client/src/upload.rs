@@ -219,7 +219,7 @@ impl Upload {
             // The last bytes go with the PUT: ECR has failed on an empty one,
             // <https://github.com/aws/containers-roadmap/issues/1931>.
             Some(_) => Step::Put { location, offset },
-            None if rest > self.options.stream_above => {
+            None if rest > 0 && self.size > self.options.stream_above => {
                 Step::Patch { location, offset, length: rest, ranged: offset > 0 }
             }
             None => Step::Put { location, offset },

@@ -1,0 +1,205 @@
+//! Blobs that break on their way.
+
+use std::time::Duration;
+
+use windlass_push::FailureClass;
+use windlass_testkit::{
+    Call, Image, ImageBuilder, Layer, Modes, Sessions, TestOptions, TestRegistry, on,
+};
+
+use crate::harness::*;
+
+/// Its layer goes by PUT alone.
+fn small() -> Image {
+    ImageBuilder::new(1).layers(1, 5_000_000).build()
+}
+
+/// Its layer is large enough to go by PATCH.
+fn large() -> Image {
+    ImageBuilder::new(2).layer(Layer::sparse(40 << 20)).build()
+}
+
+fn with_sessions(sessions: Sessions) -> TestRegistry {
+    TestRegistry::start(TestOptions {
+        modes: Modes { sessions, ..Modes::default() },
+        ..TestOptions::default()
+    })
+}
+
+/// All bytes of the layer that arrived, in all its tries.
+fn arrived(registry: &TestRegistry) -> u64 {
+    registry.bytes_uploaded()
+}
+
+fn size(image: &Image) -> u64 {
+    image.blobs().iter().map(|blob| blob.size).sum()
+}
+
+#[tokio::test]
+async fn a_reset_in_mid_body_is_gone_on_from_where_it_broke() {
+    for (image, call) in [(small(), Call::UploadPut), (large(), Call::UploadPatch)] {
+        let registry = TestRegistry::plain();
+        let cut = registry.fault(on(call).once().reset_after(4_000_000));
+        let finished = push(&registry, &image, &["v1"]).await;
+        assert_pushed(&finished, &registry, &image, &["v1"]);
+        assert_eq!(cut.fired(), 1);
+        assert_eq!(registry.calls(Call::UploadGet).len(), 1, "one question a break");
+        assert_eq!(receipt(&finished).blobs.resumed, 1);
+        assert_eq!(arrived(&registry), size(&image), "nothing that had arrived was sent again");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_does_not_survive_is_begun_anew() {
+    for sessions in [Sessions::TurnStale, Sessions::Delete] {
+        for (image, call) in [(small(), Call::UploadPut), (large(), Call::UploadPatch)] {
+            let registry = with_sessions(sessions);
+            registry.fault(on(call).once().reset_after(4_000_000));
+            let finished = push(&registry, &image, &["v1"]).await;
+            assert_pushed(&finished, &registry, &image, &["v1"]);
+            assert_eq!(registry.calls(Call::UploadGet).len(), 1, "one question a break");
+            assert_eq!(arrived(&registry), size(&image) + 4_000_000);
+            assert_eq!(receipt(&finished).blobs.resumed, 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_breaks_again_and_again_only_costs_what_was_in_flight() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::UploadPatch).times(5).reset_after(6 << 20));
+    let image = large();
+    let finished = push(&registry, &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    assert_eq!(arrived(&registry), size(&image));
+    assert_eq!(registry.calls(Call::UploadGet).len(), 5);
+}
+
+#[tokio::test]
+async fn a_lost_reply_to_a_blob_is_asked_after_and_not_sent_again() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::UploadPut).lose_reply());
+    let image = small();
+    let finished = push(&registry, &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    assert_eq!(arrived(&registry), size(&image));
+}
+
+#[tokio::test]
+async fn a_stalled_body_is_given_up_and_gone_on_with() {
+    let registry = TestRegistry::plain();
+    // More than what sockets swallow while nobody reads.
+    registry.fault(on(Call::UploadPatch).once().stall_after(1_000_000));
+    let image = large();
+    let how = How { stall_timeout: Duration::from_millis(300), ..How::default() };
+    let finished = how.push(&registry.host(), &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    assert_eq!(arrived(&registry), size(&image));
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_is_asked_again() {
+    for status in [500, 502, 503, 504, 408, 429, 522] {
+        let registry = TestRegistry::plain();
+        for call in [Call::BlobHead, Call::UploadPost, Call::UploadPut, Call::ManifestPut] {
+            registry.fault(on(call).times(2).answer(status));
+        }
+        let image = ImageBuilder::new(3).layers(2, 2_000_000).build();
+        let finished = push(&registry, &image, &["v1"]).await;
+        assert_pushed(&finished, &registry, &image, &["v1"]);
+        assert_eq!(registry.unused_rules().len(), 0);
+        assert!(receipt(&finished).retries >= 8, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_early_refusal_is_heard_while_the_body_is_sent() {
+    let registry = TestRegistry::plain();
+    let words = "no room for you";
+    registry.fault(on(Call::UploadPatch).refuse(403, "DENIED", words).after_bytes(100_000));
+    let finished = push(&registry, &large(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Authentication, words);
+    assert_eq!(registry.calls(Call::TagPut).len(), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_sent_in_pieces_and_the_bound_remembered() {
+    let registry = TestRegistry::start(TestOptions {
+        modes: Modes { max_body: Some(1_500_000), ..Modes::default() },
+        ..TestOptions::default()
+    });
+    let how = How::default();
+    let pusher = how.pusher(&registry.host());
+    let refused = || registry.log().iter().filter(|logged| logged.status == Some(413)).count();
+    for seed in [4, 5] {
+        let image = ImageBuilder::new(seed).layers(1, 5_000_000).build();
+        let job = how.job(&image, &[format!("{}/app", registry.host())], &["v1"]).await;
+        assert_pushed(&in_time(pusher.push(job)).await, &registry, &image, &["v1"]);
+        // Whole, 4 MiB, 2 MiB; from then on 1 MiB.
+        assert_eq!(refused(), 3);
+    }
+}
+
+#[tokio::test]
+async fn chunks_are_as_small_as_wanted() {
+    let registry = TestRegistry::plain();
+    let image = ImageBuilder::new(5).layers(1, 1_000_000).build();
+    let how = How { chunk_size: Some(300_000), ..How::default() };
+    let finished = how.push(&registry.host(), &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    assert!(registry.log().iter().all(|logged| logged.received <= 300_000));
+    assert_eq!(registry.calls(Call::UploadPatch).len(), 3);
+    assert_eq!(arrived(&registry), size(&image));
+}
+
+#[tokio::test]
+async fn a_damaged_way_is_tried_once_more_and_told_from_a_damaged_file() {
+    let registry = TestRegistry::plain();
+    let digest = on(Call::UploadPut).times(3).refuse(400, "DIGEST_INVALID", "not what was said");
+    let rule = registry.fault(digest);
+    let finished = push(&registry, &small(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Rejected, "got other bytes than");
+    assert!(rule.fired() <= 3);
+    assert_eq!(registry.calls(Call::ManifestPut).len(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_what_it_was_ends_the_push_before_any_tag() {
+    let registry = TestRegistry::plain();
+    let how = How::default();
+    let image = small();
+    let written = image.directory();
+    let layout = windlass_image::Layout::open(written.path()).await.unwrap();
+    let options = windlass_image::GraphOptions::default();
+    let root = layout.root(None).unwrap();
+    let graph = windlass_image::Graph::read(&root, &*layout.store(), &options).await.unwrap();
+    // The same size, other bytes: nothing but the digest tells.
+    let layer = image.blobs().iter().max_by_key(|blob| blob.size).unwrap().digest.clone();
+    let path = written.blob(&layer);
+    std::fs::write(&path, vec![7; 5_000_000]).unwrap();
+    let mut job = how.job(&image, &[format!("{}/app", registry.host())], &["v1"]).await;
+    job.image = std::sync::Arc::new(graph);
+    let finished = in_time(how.pusher(&registry.host()).push(job)).await;
+    assert_failed(&finished, FailureClass::Image, "has the digest");
+    assert!(failure(&finished).to_string().contains(layer.hex()));
+    assert_eq!(registry.calls(Call::TagPut).len(), 0);
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_short_while_it_is_pushed_is_named() {
+    let registry = TestRegistry::plain();
+    let how = How::default();
+    let image = small();
+    let written = image.directory();
+    let layout = windlass_image::Layout::open(written.path()).await.unwrap();
+    let options = windlass_image::GraphOptions::default();
+    let root = layout.root(None).unwrap();
+    let graph = windlass_image::Graph::read(&root, &*layout.store(), &options).await.unwrap();
+    let layer = image.blobs().iter().max_by_key(|blob| blob.size).unwrap().digest.clone();
+    std::fs::write(written.blob(&layer), b"short").unwrap();
+    let mut job = how.job(&image, &[format!("{}/app", registry.host())], &["v1"]).await;
+    job.image = std::sync::Arc::new(graph);
+    let finished = in_time(how.pusher(&registry.host()).push(job)).await;
+    assert_failed(&finished, FailureClass::Image, "has changed while it was read");
+    assert_eq!(registry.calls(Call::TagPut).len(), 0);
+}

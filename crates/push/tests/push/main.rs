@@ -1,0 +1,22 @@
+//! Pushes over real sockets: whole, unchanged, broken in every way, to registries that are odd, that
+//! want to know who asks, and that somebody else has written.
+//!
+//! After each, the test kit's monitor has seen no tag on an incomplete image; a registry with
+//! violations that nobody reads fails its test.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests may stop at the first surprise"
+)]
+
+mod blobs;
+mod counts;
+mod harness;
+mod hosts;
+mod login;
+mod manifests;
+mod plain;
+mod several;
+mod tags;
+mod waiting;

@@ -1,0 +1,128 @@
+//! Tags that are refused, or whose turn the network goes away at.
+
+use std::time::Duration;
+
+use windlass_push::TagStatus::{Created, Failed, Moved, Skipped, Unchanged};
+use windlass_push::{FailureClass, TagPolicy};
+use windlass_testkit::{Call, Image, ImageBuilder, TestRegistry, on};
+
+use crate::harness::*;
+
+fn image() -> Image {
+    ImageBuilder::new(1).layers(2, 1000).build()
+}
+
+fn soon() -> How {
+    How { retry_for: Duration::from_millis(700), ..How::default() }
+}
+
+#[tokio::test]
+async fn a_refused_tag_ends_it_and_those_after_it_are_never_tried() {
+    // As many ways as registries have to say that a tag is immutable.
+    let refusals = [
+        (400, "TAG_INVALID"),
+        (403, "DENIED"),
+        (405, "UNSUPPORTED"),
+        (409, "CONFLICT"),
+        (412, "PRECONDITION"),
+        (400, "BLOB_UPLOAD_INVALID"),
+    ];
+    for (status, code) in refusals {
+        let registry = TestRegistry::plain();
+        registry.fault(on(Call::TagPut).tag("v2").refuse(status, code, "it is immutable"));
+        let finished = push(&registry, &image(), &["v1", "v2", "v3"]).await;
+        assert_failed(&finished, FailureClass::Tag, "it is immutable");
+        assert_eq!(tags(&finished), [Created, Failed, Skipped], "{status}");
+        assert_eq!(registry.tag("app", "v1").as_ref(), Some(image().digest()));
+        assert_eq!(registry.tag("app", "v3"), None);
+        assert_eq!(registry.calls(Call::TagPut).len(), 2);
+        assert!(failure(&finished).hint().unwrap().contains("by its digest"));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_tag_that_names_the_image_already_is_no_failure() {
+    let registry = TestRegistry::plain();
+    // Asked first it does not tell, as registries do that let nobody read.
+    registry.fault(on(Call::ManifestHead).tag("v1").once().answer(403));
+    registry.fault(on(Call::TagPut).refuse(400, "TAG_INVALID", "immutable"));
+    registry.seed("app", &image(), Some("v1"));
+    let finished = push(&registry, &image(), &["v1"]).await;
+    assert_pushed(&finished, &registry, &image(), &["v1"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_once_while_tagging_is_asked_after() {
+    for lose in [true, false] {
+        let registry = TestRegistry::plain();
+        let when = on(Call::TagPut).tag("v2").once();
+        registry.fault(if lose { when.lose_reply() } else { when.close_instead_of_reply() });
+        let finished = push(&registry, &image(), &["v1", "v2", "v3"]).await;
+        assert_pushed(&finished, &registry, &image(), &["v1", "v2", "v3"]);
+        // Found to be set: it is not set again.
+        assert_eq!(registry.calls(Call::TagPut).len(), 3);
+        assert_eq!(receipt(&finished).retries, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_every_time_ends_it_in_time() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::TagPut).tag("v2").close_after(0));
+    let finished = soon().push(&registry.host(), &image(), &["v1", "v2", "v3"]).await;
+    assert_failed(&finished, FailureClass::Unreachable, "the connection broke");
+    assert_eq!(tags(&finished), [Created, Failed, Skipped]);
+    assert_eq!(registry.tag("app", "v2"), None);
+}
+
+#[tokio::test]
+async fn a_listener_that_goes_away_while_tagging_ends_it_in_time() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::TagPut).tag("v2").vanish());
+    let finished = soon().push(&registry.host(), &image(), &["v1", "v2", "v3"]).await;
+    assert_failed(&finished, FailureClass::Unreachable, "no connection");
+    assert_eq!(tags(&finished), [Created, Failed, Skipped]);
+    registry.come_back();
+    registry.heal();
+    let finished = push(&registry, &image(), &["v1", "v2", "v3"]).await;
+    assert_pushed(&finished, &registry, &image(), &["v1", "v2", "v3"]);
+    assert_eq!(tags(&finished), [Unchanged, Created, Created]);
+    assert_eq!(receipt(&finished).blobs.uploaded, 0);
+}
+
+#[tokio::test]
+async fn a_tag_that_names_the_image_is_left_alone_and_another_is_moved() {
+    let registry = TestRegistry::plain();
+    let other = ImageBuilder::new(9).layers(1, 100).build();
+    registry.seed("app", &image(), Some("same"));
+    registry.seed("app", &other, Some("moved"));
+    let finished = push(&registry, &image(), &["same", "moved", "new"]).await;
+    assert_pushed(&finished, &registry, &image(), &["same", "moved", "new"]);
+    assert_eq!(tags(&finished), [Unchanged, Moved, Created]);
+    let before: Vec<_> = receipt(&finished).tags.iter().map(|tag| tag.before.clone()).collect();
+    assert_eq!(before, [Some(image().digest().clone()), Some(other.digest().clone()), None]);
+    assert_eq!(registry.calls(Call::TagPut).len(), 2);
+}
+
+#[tokio::test]
+async fn a_tag_that_may_not_move_is_refused_before_a_byte_leaves() {
+    let registry = TestRegistry::plain();
+    registry.seed("app", &ImageBuilder::new(9).layers(1, 100).build(), Some("v1"));
+    let before = registry.log().len();
+    let how = How { tag_policy: TagPolicy::Create, ..How::default() };
+    let finished = how.push(&registry.host(), &image(), &["v1", "v2"]).await;
+    assert_failed(&finished, FailureClass::Tag, "may not be moved");
+    assert!(registry.log()[before..].iter().all(|logged| logged.method == "HEAD"));
+    assert_eq!(tags(&finished), [Skipped, Skipped]);
+}
+
+#[tokio::test]
+async fn a_tag_that_is_not_where_it_is_expected_is_refused() {
+    let registry = TestRegistry::plain();
+    registry.seed("app", &ImageBuilder::new(9).layers(1, 100).build(), Some("v1"));
+    let how = How::default();
+    let mut job = how.job(&image(), &[format!("{}/app", registry.host())], &["v1"]).await;
+    job.expected_tags.insert("v1".parse().unwrap(), None);
+    let finished = in_time(how.pusher(&registry.host()).push(job)).await;
+    assert_failed(&finished, FailureClass::Tag, "expected was nothing");
+}

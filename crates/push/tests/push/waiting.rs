@@ -1,0 +1,69 @@
+//! Registries that want to be left alone for a while.
+
+use std::time::{Duration, SystemTime};
+
+use windlass_push::FailureClass;
+use windlass_testkit::{Call, Image, ImageBuilder, TestRegistry, on};
+
+use crate::harness::*;
+
+fn image() -> Image {
+    ImageBuilder::new(1).layers(6, 300_000).build()
+}
+
+/// No request started between a 429 and the end of its pause, as the registry saw it.
+#[track_caller]
+fn assert_left_alone(registry: &TestRegistry, pause: Duration) {
+    let log = registry.log();
+    let limited = log.iter().find(|logged| logged.status == Some(429)).expect("a 429");
+    // What was under way when the 429 was given arrived about then.
+    let begun = limited.at + Duration::from_millis(100);
+    let early: Vec<_> =
+        log.iter().filter(|logged| logged.at > begun && logged.at < limited.at + pause).collect();
+    assert!(early.is_empty(), "asked during the pause: {early:?}");
+    assert!(log.iter().any(|logged| logged.at >= limited.at + pause));
+}
+
+#[tokio::test]
+async fn a_pause_in_seconds_is_kept_by_the_whole_host() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::UploadPost).skip(2).once().answer(429).header("retry-after", "1"));
+    let finished = push(&registry, &image(), &["v1"]).await;
+    assert_pushed(&finished, &registry, &image(), &["v1"]);
+    assert_left_alone(&registry, Duration::from_millis(990));
+}
+
+#[tokio::test]
+async fn a_pause_until_a_date_is_kept_by_the_whole_host() {
+    let registry = TestRegistry::plain();
+    // Dates have whole seconds: three of them are at least two from now.
+    let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
+    registry.fault(on(Call::ManifestPut).once().answer(429).header("retry-after", &date));
+    let finished = push(&registry, &image(), &["v1"]).await;
+    assert_pushed(&finished, &registry, &image(), &["v1"]);
+    assert_left_alone(&registry, Duration::from_millis(1900));
+}
+
+#[tokio::test]
+async fn a_pause_that_is_longer_than_patience_is_not_waited_for() {
+    let registry = TestRegistry::plain();
+    let limited = on(Call::UploadPost).answer(429).header("retry-after", "3600");
+    registry.fault(limited.error("TOOMANYREQUESTS", "come back in an hour"));
+    let finished = push(&registry, &image(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Unreachable, "come back in an hour");
+}
+
+#[tokio::test]
+async fn a_limit_by_another_name_is_one() {
+    let registry = TestRegistry::plain();
+    let words = "You have exceeded a secondary rate limit. Please wait a few minutes";
+    registry.fault(on(Call::UploadPost).times(3).refuse(403, "DENIED", words));
+    registry.fault(on(Call::ManifestPut).once().refuse(
+        429,
+        "TOOMANYREQUESTS",
+        "retry-after: 10.305464ms, allowed: 2000/minute",
+    ));
+    registry.fault(on(Call::TagPut).once().answer(429).body("<html>429 Too Many Requests</html>"));
+    let finished = push(&registry, &image(), &["v1"]).await;
+    assert_pushed(&finished, &registry, &image(), &["v1"]);
+}
