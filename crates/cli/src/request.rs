@@ -177,7 +177,7 @@ mod tests {
         check(|document| document["tags"] = json!(["a b"]), Err("tag \"a b\" is malformed"));
         check(|document| document["repositories"] = json!(["app"]), Err("registry's host"));
         check(|document| document["blobs"] = json!({"sha256:1": "x"}), Err("sha256:1"));
-        check(|document| *document = json!([]), Err("invalid type"));
+        check(|document| *document = json!("text"), Err("invalid type"));
     }
 
     #[tokio::test]

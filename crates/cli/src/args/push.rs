@@ -17,7 +17,7 @@ use crate::byte_size;
 ///
 /// Standard output gets one line a repository, HOST/NAME@DIGEST; all else goes to standard error.
 #[derive(Args, Debug)]
-#[command(after_long_help = AFTER_HELP)]
+#[command(after_long_help = AFTER_HELP, override_usage = USAGE)]
 pub(crate) struct PushArgs {
     /// An OCI image layout: a directory, or a tar archive of one
     #[arg(value_name = "IMAGE", required_unless_present = "requests", conflicts_with = "requests")]
@@ -138,6 +138,10 @@ impl FromStr for ExpectedTag {
         Ok(ExpectedTag { tag, digest })
     }
 }
+
+const USAGE: &str = "\
+windlass push [OPTIONS] --repository <HOST/NAME> <IMAGE>
+       windlass push [OPTIONS] --request <FILE>";
 
 const AFTER_HELP: &str = "\
 Exit status:

@@ -26,8 +26,9 @@ const SMALLEST: u64 = 1 << 20;
 /// So often bars are drawn while nothing moves.
 const TICK: Duration = Duration::from_millis(250);
 
-const ALL: &str = "{bar:24} {bytes:>10} of {total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
-const BLOB: &str = "{bar:24} {bytes:>10} of {total_bytes}  {msg}";
+/// Short of 80 columns: in a full line the `^C` that a terminal echoes begins another.
+const ALL: &str = "{bar:16} {bytes:>10} of {total_bytes}, {bytes_per_sec}, {eta} left, {msg}";
+const BLOB: &str = "{bar:16} {bytes:>10} of {total_bytes}, {msg}";
 
 impl Bars {
     /// Draws on `on`.
@@ -77,7 +78,7 @@ impl Bars {
         });
         all.set_length(tally.bytes);
         all.set_position(tally.sent);
-        all.set_message(format!("{}/{} blobs", tally.done, tally.blobs));
+        all.set_message(format!("blob {}/{}", tally.done, tally.blobs));
     }
 
     fn move_to(&mut self, repository: &Repository, digest: &Digest, position: u64) {

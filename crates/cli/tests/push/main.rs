@@ -1,0 +1,16 @@
+//! `windlass push` and `windlass auth check`, from outside: against registries on real sockets, as
+//! a script would use them.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test's helpers may stop at the first surprise too, and say what it was"
+)]
+
+mod failures;
+mod harness;
+mod input;
+mod login;
+mod requests;
+mod results;
+#[cfg(unix)]
+mod signals;
+mod words;
