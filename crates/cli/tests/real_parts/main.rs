@@ -79,6 +79,7 @@ fn a_registry_behind_tls_and_a_password_takes_the_right_one_only() {
     assert_eq!(code, Some(4), "{said}");
     let (code, said) = attempt(registries::PASSWORD, false);
     assert_eq!(code, Some(6), "{said}");
+    assert!(said.contains("certificate"), "{said}");
     let (code, said) = attempt(registries::PASSWORD, true);
     assert_eq!(code, Some(0), "{said}");
     pulled_and_unpacked(work.path(), &registry.address, "app", "v1", &image);
