@@ -7,6 +7,37 @@
 //! that is not completely there**.
 //!
 //! Knows no terminal and no HTTP.
+//!
+//! To push a layout from a program of one's own:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use windlass_image::{Graph, GraphOptions, Layout};
+//! use windlass_push::{Job, Pusher, PusherOptions};
+//!
+//! # async fn push(layout: &std::path::Path, host: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let layout = Layout::open(layout).await?;
+//! let root = layout.root(None)?;
+//! let image = Graph::read(&root, &*layout.store(), &GraphOptions::default()).await?;
+//!
+//! let pusher = Pusher::new(PusherOptions::default());
+//! let to = format!("{host}/app").parse()?;
+//! let job = Job::new(Arc::new(image), vec![to]).tags(vec!["v1".parse()?, "latest".parse()?]);
+//! let finished = pusher.push(job).await;
+//! if let Some(failure) = finished.failure {
+//!     return Err(failure.into());
+//! }
+//! println!("{}", finished.receipts[0].image.digest);
+//! # Ok(())
+//! # }
+//! # let registry = windlass_testkit::TestRegistry::plain();
+//! # let image = windlass_testkit::ImageBuilder::new(1).layers(2, 1000).build();
+//! # let written = image.directory();
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(push(written.path(), &registry.host()))?;
+//! # assert_eq!(registry.tag("app", "latest").as_ref(), Some(image.digest()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod execute;
 mod failure;

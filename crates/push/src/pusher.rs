@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures_util::future::{Either, FutureExt, select, try_join_all};
 use windlass_image::Graph;
 use windlass_oci::{Digest, Registry, Repository, Tag};
-use windlass_registry_client::auth::CredentialProvider;
-use windlass_registry_client::http::Http;
-use windlass_registry_client::{Client, ClientOptions};
+use windlass_registry_client::auth::{CredentialChain, CredentialProvider};
+use windlass_registry_client::http::{Http, HttpConfig};
+use windlass_registry_client::{Client, ClientOptions, Transport};
 
 use crate::execute::bring_content;
 use crate::failure::{Failure, Interrupt};
@@ -54,6 +54,42 @@ pub struct Job {
     pub tag_policy: TagPolicy,
     /// What tags must name before they are set.
     pub expected_tags: Expectations,
+}
+
+impl Job {
+    /// A job that pushes `image` to `repositories`, sets no tag and may move any.
+    #[must_use]
+    pub fn new(image: Arc<Graph>, repositories: Vec<Repository>) -> Job {
+        Job {
+            image,
+            repositories,
+            tags: Vec::new(),
+            tag_policy: TagPolicy::default(),
+            expected_tags: Expectations::new(),
+        }
+    }
+
+    /// With these tags.
+    #[must_use]
+    pub fn tags(mut self, tags: Vec<Tag>) -> Job {
+        self.tags = tags;
+        self
+    }
+}
+
+impl Default for PusherOptions {
+    /// New connections, no credentials, and for each host what is usual: HTTPS, but plain HTTP
+    /// first on this machine.
+    fn default() -> PusherOptions {
+        PusherOptions {
+            http: Http::new(HttpConfig::default()),
+            credentials: Arc::new(CredentialChain(Vec::new())),
+            host: Arc::new(|registry| ClientOptions {
+                transport: Transport::default_for(registry),
+                ..ClientOptions::default()
+            }),
+        }
+    }
 }
 
 /// How a push ended.

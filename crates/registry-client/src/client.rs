@@ -31,7 +31,13 @@ pub struct ClientOptions {
     pub jobs: usize,
     /// The most bytes of one body; `None` for no bound.
     pub chunk_size: Option<u64>,
+    /// Is told whenever something is to be done again.
+    pub retries: RetryListener,
 }
+
+/// Is told what did not work, and after what time it is done again. Calls must return at once.
+#[derive(Clone, Default)]
+pub struct RetryListener(pub Option<Arc<dyn Fn(&Error, Duration) + Send + Sync>>);
 
 /// The client of one registry. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -89,6 +95,15 @@ impl Default for ClientOptions {
             retry_for: Duration::from_secs(300),
             jobs: 8,
             chunk_size: None,
+            retries: RetryListener::default(),
+        }
+    }
+}
+
+impl RetryListener {
+    pub(crate) fn tell(&self, error: &Error, delay: Duration) {
+        if let Some(listener) = &self.0 {
+            listener(error, delay);
         }
     }
 }
@@ -281,6 +296,12 @@ impl OpenSession<'_> {
         if let Ok(mut sessions) = self.host.sessions.lock() {
             sessions.remove(&self.id);
         }
+    }
+}
+
+impl fmt::Debug for RetryListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RetryListener").field(&self.0.is_some()).finish()
     }
 }
 

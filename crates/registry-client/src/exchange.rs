@@ -52,7 +52,7 @@ pub(crate) struct Reply {
 
 pub(crate) enum ReplyBody {
     /// Of a success at a GET: not read yet.
-    Open(Answer),
+    Open(Box<Answer>),
     /// Of any other success.
     Done,
     /// Of a refusal.
@@ -155,18 +155,20 @@ impl<'a> Call<'a> {
         kind: ErrorKind,
     ) -> Result<(), Error> {
         let host = &*self.client.host;
+        let error = self.error(kind);
         match patience.failed(Instant::now(), pause, fastrand::f64()) {
             Some(delay) => {
                 if let Some(pause) = pause {
                     host.limits.pause(pause);
                 }
                 self.client.tally.count_retry();
+                host.options.retries.tell(&error, delay);
                 tokio::time::sleep(delay).await;
                 Ok(())
             }
             None => {
                 let tried = Tried { times: patience.failures(), limit: patience.limit() };
-                Err(self.error(kind).tried(tried))
+                Err(error.tried(tried))
             }
         }
     }
@@ -374,7 +376,7 @@ impl Reply {
         let body = if status.is_client_error() || status.is_server_error() {
             ReplyBody::Refusal(ErrorBody::parse(&answer.prefix(ErrorBody::LIMIT).await))
         } else if *method == Method::GET {
-            ReplyBody::Open(answer)
+            ReplyBody::Open(Box::new(answer))
         } else {
             // Nobody wants it, but a connection can be used again only when its answer was read.
             answer.prefix(ErrorBody::LIMIT).await;
@@ -410,7 +412,7 @@ impl Reply {
     /// The answer of a success, its body unread.
     pub(crate) fn into_open(self) -> Result<Answer, ErrorKind> {
         match self.body {
-            ReplyBody::Open(answer) => Ok(answer),
+            ReplyBody::Open(answer) => Ok(*answer),
             ReplyBody::Refusal(body) => Err(ErrorKind::Answer { status: self.status, body }),
             ReplyBody::Done => Err(ErrorKind::Protocol("its answer was read already".to_owned())),
         }

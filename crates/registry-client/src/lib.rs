@@ -23,7 +23,7 @@ mod upload;
 
 pub use access::Access;
 pub use blob::{BlobProgress, Presence, Pushed};
-pub use client::{Client, ClientOptions, RepositoryClient, Tally};
+pub use client::{Client, ClientOptions, RepositoryClient, RetryListener, Tally};
 pub use error::{Class, Error, ErrorKind};
 pub use manifest::{ManifestPresence, PutManifest};
 pub use origin::Transport;
