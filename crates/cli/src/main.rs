@@ -14,6 +14,7 @@ mod problem;
 mod progress;
 mod request;
 mod result_file;
+mod retries;
 mod settings;
 mod signals;
 mod tag_list;

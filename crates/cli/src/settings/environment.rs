@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 /// Variables by name. A variable that is empty is like one that is not set.
 #[derive(Clone)]
-pub(crate) struct Environment(Arc<dyn Fn(&str) -> Option<OsString> + Send + Sync>);
+pub(crate) struct Environment(Arc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Environment {
     /// The process's own.

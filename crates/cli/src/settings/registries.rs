@@ -23,6 +23,7 @@ use crate::duration;
 use crate::login::Told;
 use crate::output::Output;
 use crate::problem::Problem;
+use crate::retries;
 
 /// How much is sent to a registry at once, and in how large pieces; `None` for what is usual.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,11 +57,13 @@ pub(crate) fn pusher_options(
     }
     let plain_http: BTreeSet<Registry> = args.plain_http.iter().cloned().collect();
     let insecure = args.insecure;
+    let retries = retries::tell(output);
     let options = move |registry: &Registry| ClientOptions {
         transport: transport(registry, &plain_http, insecure),
         retry_for,
         jobs: load.jobs.unwrap_or(defaults.jobs),
         chunk_size: load.chunk_size,
+        retries: retries.clone(),
     };
     Ok(PusherOptions {
         http: Http::new(http),

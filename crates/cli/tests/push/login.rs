@@ -157,3 +157,25 @@ fn a_certificate_is_trusted_where_it_was_said_so() {
     fs::copy(&ours.key, folder.join("client.key")).unwrap();
     run(push(false).env("HOME", &home)).ends_with(0);
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn insecure_takes_any_certificate_and_plain_http_where_there_is_no_tls() {
+    let image = ImageBuilder::new(45).layers(1, 1_000).build();
+    let layout = image.directory();
+    let check = |tls: Option<TlsOptions>| {
+        let registry = TestRegistry::start(TestOptions { tls, ..TestOptions::default() });
+        // An address of this machine's that does not look like one.
+        let host = registry.host().replace("127.0.0.1", "[::ffff:127.0.0.1]");
+        let push = |more: &[&str]| {
+            let mut command = windlass();
+            command.arg("push").arg(layout.path()).arg("-v").args(["--retry-for", "1s"]);
+            run(command.args(["-r", &format!("{host}/app")]).args(more))
+        };
+        push(&[]).ends_with(6).says("hint: ");
+        assert!(registry.log().is_empty());
+        push(&["--insecure"]).ends_with(0)
+    };
+    check(None).says("spoken to in http\n");
+    check(Some(TlsOptions::new(&Arc::new(TestCa::new())))).says("spoken to in https\n");
+}

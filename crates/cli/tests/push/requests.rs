@@ -8,7 +8,7 @@ use windlass_testkit::{Image, ImageBuilder, Layout, TestRegistry};
 use crate::harness::push;
 
 /// A request for `image`, in a folder beside its layout, by paths from there.
-fn request(image: &Image, layout: &Layout, name: &str, more: Value) -> String {
+fn request(image: &Image, layout: &Layout, name: &str, more: &Value) -> String {
     let folder = layout.beside().join("requests");
     fs::create_dir_all(&folder).unwrap();
     let root = image.root();
@@ -44,9 +44,9 @@ fn images_are_pushed_by_their_requests_in_one_run() {
         &one,
         &in_one,
         "one.json",
-        json!({ "repositories": [to("one"), to("also")], "tags": ["v1"] }),
+        &json!({ "repositories": [to("one"), to("also")], "tags": ["v1"] }),
     );
-    let second = request(&two, &in_two, "two.json", json!({ "repositories": [to("two")] }));
+    let second = request(&two, &in_two, "two.json", &json!({ "repositories": [to("two")] }));
     let typed = ["--request", &first, "--request", &second, "-t", "latest", "--output", "json"];
     let ran = push(typed).ends_with(0);
     let receipts = ran.documents();
@@ -71,7 +71,7 @@ fn the_command_lines_repository_takes_the_place_of_the_requests() {
     let image = ImageBuilder::new(53).layers(1, 1_000).build();
     let layout = image.directory();
     let elsewhere = json!({ "repositories": ["elsewhere.invalid/app"], "tags": ["v1"] });
-    let file = request(&image, &layout, "request.json", elsewhere);
+    let file = request(&image, &layout, "request.json", &elsewhere);
     let repository = format!("{}/app", registry.host());
     let ran = push(["--request", &file, "-r", &repository]).ends_with(0);
     assert_eq!(ran.stdout, format!("{repository}@{}\n", image.digest()));
@@ -83,7 +83,7 @@ fn a_file_that_is_gone_is_no_matter_where_the_registry_has_it() {
     let image = ImageBuilder::new(54).layers(2, 10_000).build();
     let layout = image.directory();
     let repository = format!("{}/app", registry.host());
-    let file = request(&image, &layout, "request.json", json!({ "repositories": [repository] }));
+    let file = request(&image, &layout, "request.json", &json!({ "repositories": [repository] }));
     let gone = &image.blobs()[1].digest;
     fs::remove_file(layout.blob(gone)).unwrap();
     push(["--request", &file]).ends_with(3).says(gone.as_str());
@@ -97,13 +97,13 @@ fn a_request_that_is_not_understood_sends_nothing() {
     let image = ImageBuilder::new(55).layers(1, 1_000).build();
     let layout = image.directory();
     let to = format!("{}/app", registry.host());
-    let check = |name: &str, more: Value, words: &str| {
+    let check = |name: &str, more: &Value, words: &str| {
         let file = request(&image, &layout, name, more);
         push(["--request", &file]).ends_with(2).says(&file).says(words);
     };
-    check("newer.json", json!({ "version": 2, "repositories": [to] }), "version 2; known is 1");
-    check("field.json", json!({ "repositories": [to], "tagPolicy": "create" }), "tagPolicy");
-    check("tag.json", json!({ "repositories": [to], "tags": ["a b"] }), "\"a b\" is malformed");
-    check("nowhere.json", json!({}), "--repository HOST/NAME");
+    check("newer.json", &json!({ "version": 2, "repositories": [to] }), "version 2; known is 1");
+    check("field.json", &json!({ "repositories": [to], "tagPolicy": "create" }), "tagPolicy");
+    check("tag.json", &json!({ "repositories": [to], "tags": ["a b"] }), "\"a b\" is malformed");
+    check("nowhere.json", &json!({}), "--repository HOST/NAME");
     assert!(registry.log().is_empty());
 }
