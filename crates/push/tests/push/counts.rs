@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use windlass_testkit::{ImageBuilder, IndexBuilder, Link, LinkOptions, TestRegistry};
+use windlass_testkit::{
+    ImageBuilder, IndexBuilder, Link, LinkOptions, RealOptions, RealRegistry, TestRegistry,
+};
 
 use crate::harness::*;
 
@@ -112,4 +114,25 @@ async fn of_an_index_only_what_has_changed_is_put() {
         .collect();
     assert_eq!(manifests, [changed.digest().as_str(), image.digest().as_str(), "v1"]);
     assert_eq!(receipt(&finished).blobs.uploaded, 3);
+}
+
+#[tokio::test]
+async fn a_real_registry_counts_the_same() {
+    let Some(registry) = RealRegistry::start(&RealOptions::default()) else {
+        return;
+    };
+    let image = ImageBuilder::new(1).layers(5, 200_000).build();
+    let tags = ["v1", "v2", "latest"];
+    let finished = How::default().push(&registry.host(), &image, &tags).await;
+    assert!(finished.failure.is_none(), "{:?}", finished.failure);
+    let log = registry.log(26);
+    assert_eq!(log.len(), 26, "{log:#?}");
+    let count = |method: &str| log.iter().filter(|logged| logged.method == method).count();
+    assert_eq!((count("HEAD"), count("POST"), count("PUT")), (10, 6, 10));
+
+    let finished = How::default().push(&registry.host(), &image, &tags).await;
+    assert!(finished.failure.is_none(), "{:?}", finished.failure);
+    let again = &registry.log(27)[26..];
+    assert!(again.len() <= 10, "{again:#?}");
+    assert!(again.iter().all(|logged| logged.method == "HEAD"));
 }
