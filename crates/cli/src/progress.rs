@@ -4,17 +4,26 @@ mod bars;
 mod lines;
 mod tally;
 
-use std::io::{IsTerminal as _, stderr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use windlass_push::{Event, Reporter};
 
-use crate::args::ProgressKind;
-use crate::output::{Output, Verbosity};
+use crate::output::Output;
 use bars::Bars;
 use lines::Lines;
 use tally::Tally;
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Bars.
+    Bars,
+    /// A line for each blob.
+    Lines,
+    /// Not at all.
+    Nothing,
+}
 
 /// Shows a push's progress until it is finished or dropped.
 pub(crate) struct Progress {
@@ -35,14 +44,11 @@ enum View {
 
 impl Progress {
     /// Shows it in this way.
-    pub(crate) fn new(kind: ProgressKind, output: &Output) -> Arc<Progress> {
-        let view = match (kind, stderr().is_terminal()) {
-            _ if output.verbosity() == Verbosity::Quiet => View::Nothing,
-            (ProgressKind::None, _) => View::Nothing,
-            (ProgressKind::Auto | ProgressKind::Bar, true) => View::Bars(Bars::new(output.bars())),
-            (ProgressKind::Lines, _) | (ProgressKind::Auto | ProgressKind::Bar, false) => {
-                View::Lines(Lines::new(Instant::now()))
-            }
+    pub(crate) fn new(shown: Shown, output: &Output) -> Arc<Progress> {
+        let view = match shown {
+            Shown::Bars => View::Bars(Bars::new(output.bars())),
+            Shown::Lines => View::Lines(Lines::new(Instant::now())),
+            Shown::Nothing => View::Nothing,
         };
         let state = State { tally: Tally::default(), view };
         Arc::new(Progress { state: Mutex::new(state), output: output.clone() })

@@ -16,7 +16,7 @@ use crate::commands::Context;
 use crate::exit_code::Exit;
 use crate::output::Output;
 use crate::problem::Problem;
-use crate::progress::Progress;
+use crate::progress::{Progress, Shown};
 use crate::result_file::ResultFile;
 use crate::settings::PushSettings;
 use crate::signals::Stop;
@@ -39,7 +39,7 @@ pub(crate) async fn run(
         Err(problem) => return results.nothing_done(problem),
     };
     let pusher = Pusher::new(settings.pusher.clone());
-    let progress = Progress::new(common.progress, output);
+    let progress = Progress::new(Shown::from_args(common, &context.environment), output);
     let finished = match settings.dry_run {
         true => pusher.plan_only(&jobs, progress.clone(), stop.wait()).await,
         false => pusher.push_all(&jobs, progress.clone(), stop.wait()).await,
