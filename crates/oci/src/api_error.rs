@@ -153,9 +153,14 @@ fn excerpt(body: &[u8]) -> Option<String> {
 
 /// One line without control characters, so that a registry cannot write to the terminal.
 fn printable(text: &str) -> String {
+    /// Marks that make a terminal write from right to left, or hide what follows.
+    fn turns_text(c: char) -> bool {
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    }
+
     let mut line = String::new();
     for (index, word) in text
-        .split(|c: char| c.is_whitespace() || c.is_control())
+        .split(|c: char| c.is_whitespace() || c.is_control() || turns_text(c))
         .filter(|word| !word.is_empty())
         .enumerate()
     {

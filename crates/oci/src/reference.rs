@@ -157,9 +157,7 @@ impl Registry {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let host = self.host();
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -207,7 +205,7 @@ impl FromStr for Registry {
     type Err = ReferenceError;
 
     fn from_str(text: &str) -> Result<Registry, ReferenceError> {
-        let bad = |problem| ReferenceError::BadHost(text.to_owned(), problem);
+        let bad = |problem| ReferenceError::BadHost(shorten(text), problem);
         let (host, port) = split_port(text);
         if port.is_some_and(|port| !is_port(port)) {
             return Err(bad("a port is a number from 1 to 65535"));
@@ -234,7 +232,7 @@ impl FromStr for RepositoryName {
     fn from_str(text: &str) -> Result<RepositoryName, ReferenceError> {
         match check_name(text) {
             Ok(()) => Ok(RepositoryName(text.into())),
-            Err(problem) => Err(ReferenceError::BadName { name: text.to_owned(), problem }),
+            Err(problem) => Err(ReferenceError::BadName { name: shorten(text), problem }),
         }
     }
 }

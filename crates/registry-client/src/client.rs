@@ -37,7 +37,9 @@ pub struct ClientOptions {
 
 /// Is told what did not work, and after what time it is done again. Calls must return at once.
 #[derive(Clone, Default)]
-pub struct RetryListener(pub Option<Arc<dyn Fn(&Error, Duration) + Send + Sync>>);
+pub struct RetryListener(pub Option<Arc<ToldOfRetry>>);
+
+type ToldOfRetry = dyn Fn(&Error, Duration) + Send + Sync;
 
 /// The client of one registry. Cheap to clone.
 #[derive(Clone, Debug)]

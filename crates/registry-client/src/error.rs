@@ -149,7 +149,7 @@ impl Error {
                 "is the host up, and is a proxy needed (HTTPS_PROXY)? a registry without TLS needs --plain-http"
                     .to_owned(),
             ),
-            ErrorKind::Http(HttpError::Tls(_)) => Some(format!(
+            ErrorKind::Http(HttpError::Tls(_) | HttpError::NotTls(_)) => Some(format!(
                 "a private certificate authority is given by --cacert FILE; a registry without TLS by --plain-http {registry}"
             )),
             ErrorKind::Http(HttpError::Source(_) | HttpError::Redirect(_) | HttpError::TooLarge(_)) => None,

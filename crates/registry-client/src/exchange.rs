@@ -295,14 +295,15 @@ impl<'a> Call<'a> {
                 host.settle(Settled::Tls);
                 Ok(answer)
             }
-            // No TLS there either: the registry has answered as it meant to.
-            Err(_) if plain.is_ok() => {
-                host.settle(Settled::Plain);
+            // TLS is spoken there. A certificate that is not trusted is what the user must hear of.
+            Err(error @ HttpError::Tls(_)) => Err(error),
+            // No TLS there either: what came back was the registry's own answer.
+            Err(_) => {
+                if plain.is_ok() {
+                    host.settle(Settled::Plain);
+                }
                 plain
             }
-            // A certificate that is not trusted is what the user must hear of.
-            Err(error @ HttpError::Tls(_)) => Err(error),
-            Err(_) => plain,
         }
     }
 
@@ -318,7 +319,9 @@ impl<'a> Call<'a> {
                 host.settle(Settled::Tls);
                 return Ok(answer);
             }
-            Err(error @ (HttpError::Tls(_) | HttpError::Connect(_))) => error,
+            Err(error @ (HttpError::Tls(_) | HttpError::NotTls(_) | HttpError::Connect(_))) => {
+                error
+            }
             Err(error) => return Err(error),
         };
         match self.transmit(plain.clone(), None).await {

@@ -66,6 +66,7 @@ pub(crate) fn judge_failure(error: &HttpError, host_has_answered: bool) -> Verdi
         | HttpError::AnswerTimeout(_) => retry,
         HttpError::NotHttp(_) if host_has_answered => retry,
         HttpError::Tls(_)
+        | HttpError::NotTls(_)
         | HttpError::NotHttp(_)
         | HttpError::Uri(_)
         | HttpError::Redirect(_)

@@ -380,10 +380,11 @@ pub fn received(range: &str) -> Option<u64> {
         range.strip_prefix("bytes").map_or(range, |rest| rest.trim_start_matches(['=', ' ']));
     let last = range.strip_prefix("0-")?;
     match last {
-        "-1" | "0" => Some(0),
-        _ if last.bytes().all(|byte| byte.is_ascii_digit()) => {
-            last.parse::<u64>().ok()?.checked_add(1)
-        }
+        "-1" => Some(0),
+        _ if last.bytes().all(|byte| byte.is_ascii_digit()) => match last.parse().ok()? {
+            0 => Some(0),
+            last => u64::checked_add(last, 1),
+        },
         _ => None,
     }
 }
@@ -620,6 +621,7 @@ mod tests {
         check("bytes 0-99", Some(100));
         check(" 0-99 ", Some(100));
         check("0-0", Some(0));
+        check("0-0000", Some(0));
         check("0--1", Some(0));
         check("bytes=0--1", Some(0));
         check("1-99", None);

@@ -1,7 +1,7 @@
 //! One way to push in all tests.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use windlass_image::{Graph, GraphOptions, Layout};
@@ -26,6 +26,8 @@ pub(crate) struct How {
     pub(crate) login: Option<(&'static str, &'static str)>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) tag_policy: TagPolicy,
+    /// Layouts that were written, kept as long as somebody may push them.
+    pub(crate) written: Arc<Mutex<Vec<windlass_testkit::Layout>>>,
 }
 
 impl Default for How {
@@ -37,6 +39,7 @@ impl Default for How {
             login: None,
             ca_file: None,
             tag_policy: TagPolicy::Move,
+            written: Arc::default(),
         }
     }
 }
@@ -79,8 +82,7 @@ impl How {
         let layout = Layout::open(written.path()).await.unwrap();
         let root = layout.root(None).unwrap();
         let graph = Graph::read(&root, &*layout.store(), &GraphOptions::default()).await.unwrap();
-        // Bodies are read while it is pushed; the test's process does not live long.
-        std::mem::forget(written);
+        self.written.lock().unwrap().push(written);
         let repositories: Vec<Repository> =
             repositories.iter().map(|repository| repository.parse().unwrap()).collect();
         let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();

@@ -179,6 +179,18 @@ async fn an_authority_that_is_not_trusted_ends_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_real_registry_whose_authority_is_not_trusted_is_not_asked_in_plain() {
+    let ca = Arc::new(TestCa::new());
+    let tls = Some(TlsOptions::new(&ca));
+    let Some(registry) = RealRegistry::start(&RealOptions { tls, ..RealOptions::default() }) else {
+        return;
+    };
+    // Go's TLS port answers plain HTTP with a 400, which is no registry's word.
+    let finished = as_me().push(&registry.host(), &image(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Unreachable, "not signed by an authority");
+}
+
+#[tokio::test]
 async fn a_real_registry_with_passwords() {
     let Some(registry) =
         RealRegistry::start(&RealOptions { users: users(), ..RealOptions::default() })

@@ -161,6 +161,7 @@ fn of_proxy(error: HttpError, proxy: &Proxy) -> HttpError {
     let name = proxy.origin.host_and_port();
     match error {
         HttpError::Tls(what) => HttpError::Tls(format!("to the proxy {name}: {what}")),
+        HttpError::NotTls(what) => HttpError::NotTls(format!("to the proxy {name}: {what}")),
         HttpError::Connect(what) => HttpError::Connect(format!("the proxy {what}")),
         HttpError::Resolve(what) => HttpError::Connect(format!("the proxy {name}: {what}")),
         other => other,

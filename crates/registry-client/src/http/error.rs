@@ -17,6 +17,9 @@ pub enum HttpError {
     /// version. Never retried.
     #[error("no TLS connection: {0}")]
     Tls(String),
+    /// What answers does not speak TLS.
+    #[error("no TLS connection: {0}")]
+    NotTls(String),
     /// What answers does not speak HTTP.
     #[error("the answer is not HTTP: {0}")]
     NotHttp(String),

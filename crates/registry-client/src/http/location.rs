@@ -38,7 +38,7 @@ pub fn resolve(base: &Uri, location: &HeaderValue) -> Result<Uri, HttpError> {
         format!("{scheme}://{authority}{merged}{query}")
     };
     match absolute.parse::<Uri>() {
-        Ok(uri) if uri.host().is_some() => Ok(uri),
+        Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
         _ => Err(unusable()),
     }
 }

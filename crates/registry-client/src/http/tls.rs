@@ -71,7 +71,7 @@ impl Tls {
         match timeout(self.handshake_timeout, connector.connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(Box::new(stream)),
             Ok(Err(error)) => Err(match problem(&error, origin) {
-                Some(problem) => HttpError::Tls(problem),
+                Some(problem) => problem,
                 None => HttpError::Connect(format!(
                     "{}: in the TLS handshake {}",
                     origin.host_and_port(),
@@ -245,16 +245,16 @@ impl ServerCertVerifier for Unchecked {
 }
 
 /// What a failed handshake with `origin` comes from, where TLS itself is the reason.
-fn problem(error: &io::Error, origin: &Origin) -> Option<String> {
-    let error = find(error)?;
-    Some(match error {
+fn problem(error: &io::Error, origin: &Origin) -> Option<HttpError> {
+    Some(HttpError::Tls(match find(error)? {
         rustls::Error::InvalidCertificate(error) => certificate_problem(error, &origin.host),
         rustls::Error::InvalidMessage(_) => {
-            format!("{} does not speak TLS on port {}", origin.host, origin.port)
+            let problem = format!("{} does not speak TLS on port {}", origin.host, origin.port);
+            return Some(HttpError::NotTls(problem));
         }
         rustls::Error::AlertReceived(alert) => alert_problem(*alert, &origin.host),
         other => format!("{}: {other}", origin.host),
-    })
+    }))
 }
 
 /// What a connection that stood already was ended for, where it is a matter of certificates: with

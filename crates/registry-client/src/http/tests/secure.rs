@@ -33,7 +33,7 @@ async fn check_hello(http: &Http, url: &str) {
 /// What is said about TLS when `url` is asked.
 async fn refusal(http: &Http, url: &str) -> String {
     match http.send(get(url)).await.unwrap_err() {
-        HttpError::Tls(what) => what,
+        HttpError::Tls(what) | HttpError::NotTls(what) => what,
         other => panic!("{other:?}"),
     }
 }
