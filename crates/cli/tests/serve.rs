@@ -33,8 +33,14 @@ impl Server {
     }
 
     fn get(&self, path: &str) -> String {
+        self.send("GET", path, "")
+    }
+
+    fn send(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        write!(stream, "{head}Content-Length: {length}\r\n\r\n{body}").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -122,11 +128,29 @@ fn with_verbose_every_request_has_its_line() {
     assert_eq!(requests.len(), 2, "{said:?}");
     assert!(requests[0].starts_with("GET /v2/ 200 "), "{said:?}");
     assert!(requests[1].starts_with("GET /v2/app/manifests/v1 404 "), "{said:?}");
+    assert!(requests.iter().all(|line| line.ends_with(" ms")), "{said:?}");
 
     let server = Server::start(&mut serve_in(folder.path()));
     server.get("/v2/");
     let (_, said) = server.stop_by("-TERM");
     assert!(!said.iter().any(|line| line.starts_with("GET ")), "{said:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_requests_line_tells_its_bytes_and_neither_query_nor_control_characters() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(serve_in(folder.path()).arg("-v"));
+    let body = "x".repeat(1536);
+    let digest = windlass_oci::Digest::sha256(body.as_bytes());
+    let upload = format!("/v2/app/blobs/uploads/?digest={digest}");
+    assert!(server.send("POST", &upload, &body).starts_with("HTTP/1.1 201"));
+    server.get("/\u{9b}2J");
+    let (_, said) = server.stop_by("-TERM");
+    let posted = said.iter().find(|line| line.starts_with("POST ")).expect("a line");
+    assert!(posted.starts_with("POST /v2/app/blobs/uploads/ 201 "), "{posted}");
+    assert!(posted.ends_with(" ms 1.5 KiB"), "{posted}");
+    assert!(said.iter().any(|line| line.starts_with(r"GET /\u{9b}2J 404 ")), "{said:?}");
 }
 
 #[test]

@@ -12,6 +12,9 @@ use crate::Store;
 /// Called at the very moment a tag is about to become visible; see [`Config::on_tag`].
 pub type TagHook = Arc<dyn Fn(TagWrite<'_>) + Send + Sync>;
 
+/// Called once for every request that is answered; see [`Config::on_request`].
+pub type RequestHook = Arc<dyn Fn(RequestSeen<'_>) + Send + Sync>;
+
 /// Where a registry keeps its content, and how it behaves.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -39,6 +42,12 @@ pub struct Config {
     /// and checked, just before the tag becomes visible. It runs on a blocking thread and may
     /// look things up in [`TagWrite::store`].
     pub on_tag: Option<TagHook>,
+    /// Called once for every request when its answer is known, and before the client gets to see
+    /// it. It runs between other requests, on a thread that serves them: it must not wait.
+    ///
+    /// It is not told of what cannot be read as HTTP. Of a request whose connection breaks it may
+    /// be told or not.
+    pub on_request: Option<RequestHook>,
 }
 
 /// A tag that is about to be created or moved.
@@ -57,6 +66,26 @@ pub struct TagWrite<'a> {
     pub store: &'a Store,
 }
 
+/// A request that is about to be answered.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RequestSeen<'a> {
+    /// The method, such as `PUT`.
+    pub method: &'a str,
+    /// The path as the client wrote it, percent signs and all. Without the query, where clients
+    /// put things that do not belong into a log. The address of an upload session is in it as it
+    /// is: who knows that can write to the session. It may hold control characters beyond ASCII,
+    /// so escape it before it goes to a terminal.
+    pub path: &'a str,
+    /// The status of the answer.
+    pub status: u16,
+    /// From the request's head to the answer's head.
+    pub took: Duration,
+    /// How many bytes of the request's body were read until now. Of a body that was refused some
+    /// may be read and thrown away later; they are not counted.
+    pub received: u64,
+}
+
 impl Config {
     /// The defaults, with content in `data`.
     #[must_use]
@@ -70,6 +99,7 @@ impl Config {
             idle_timeout: Duration::from_secs(120),
             shutdown_grace: Duration::from_secs(10),
             on_tag: None,
+            on_request: None,
         }
     }
 }
@@ -85,6 +115,7 @@ impl fmt::Debug for Config {
             .field("idle_timeout", &self.idle_timeout)
             .field("shutdown_grace", &self.shutdown_grace)
             .field("on_tag", &self.on_tag.is_some())
+            .field("on_request", &self.on_request.is_some())
             .finish()
     }
 }

@@ -23,6 +23,7 @@ mod serve;
 mod service;
 mod store;
 mod uploads;
+mod watch;
 mod workers;
 
 use std::future::Future;
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use config::{Config, TagHook, TagWrite};
+pub use config::{Config, RequestHook, RequestSeen, TagHook, TagWrite};
 pub use error::OpenError;
 pub use service::RegistryService;
 pub use store::Store;

@@ -17,6 +17,7 @@ use crate::Registry;
 use crate::exchange::{self, Exchange};
 use crate::failure::Failure;
 use crate::router;
+use crate::watch::Watch;
 
 /// The distribution protocol on a [`Registry`]; see [`Registry::service`].
 #[derive(Clone, Debug)]
@@ -40,16 +41,28 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let registry = self.registry.clone();
-        let exchange = Exchange { registry, parts, body: Some(Body::new(body)) };
-        Box::pin(async move { Ok(answer(exchange).await) })
+        let mut body = Body::new(body);
+        let mut watch = None;
+        if let Some(hook) = registry.config().on_request.clone() {
+            let (begun, counted) = Watch::begin(hook, body);
+            (watch, body) = (Some(begun), counted);
+        }
+        let mut exchange = Exchange { registry, parts, body: Some(body) };
+        Box::pin(async move {
+            let response = answer(&mut exchange).await;
+            if let Some(watch) = watch {
+                watch.tell(&exchange.parts, response.status());
+            }
+            Ok(response)
+        })
     }
 }
 
 /// Old clients look for it before they believe that this is a registry.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
-async fn answer(mut exchange: Exchange) -> Response<Body> {
-    let result = router::route(&mut exchange).await;
+async fn answer(exchange: &mut Exchange) -> Response<Body> {
+    let result = router::route(exchange).await;
     // A client that waits for leave to send its body is not given it just to be refused.
     let waits = exchange.header(&EXPECT).is_some();
     if let Some(body) = exchange.body.take().filter(|_| !waits) {

@@ -1,19 +1,12 @@
 //! `windlass serve`: the embedded registry on a listener, until somebody stops it.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{self, Next};
-use axum::response::Response;
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use windlass_registry::{Config, OpenError, Registry};
+use windlass_registry::{Config, OpenError, Registry, RequestHook, RequestSeen};
 
 use crate::args::ServeArgs;
 use crate::commands::Context;
@@ -22,6 +15,7 @@ use crate::output::{Output, Verbosity};
 use crate::problem::Problem;
 use crate::settings::registry_data;
 use crate::signals::Stop;
+use crate::words;
 
 pub(crate) async fn run(args: &ServeArgs, context: &Context) -> Result<Exit, Problem> {
     let output = &context.output;
@@ -32,7 +26,9 @@ pub(crate) async fn run(args: &ServeArgs, context: &Context) -> Result<Exit, Pro
     let wanted = args.listen.address();
     let (listener, address) =
         listen(wanted).await.map_err(|error| cannot_listen(wanted, &error))?;
-    let registry = Registry::open(Config::new(&data)).await.map_err(|error| cannot_open(&error))?;
+    let mut config = Config::new(&data);
+    config.on_request = (output.verbosity() == Verbosity::Verbose).then(|| teller(output.clone()));
+    let registry = Registry::open(config).await.map_err(|error| cannot_open(&error))?;
 
     for line in greeting(address, &data) {
         output.note(&line);
@@ -42,10 +38,7 @@ pub(crate) async fn run(args: &ServeArgs, context: &Context) -> Result<Exit, Pro
         stop.wait().await;
         said.note("stopping; a second signal does not wait for what still runs");
     };
-    let served = match output.verbosity() {
-        Verbosity::Verbose => serve_and_tell(registry, listener, stop, output).await,
-        _ => registry.serve(listener, stop).await,
-    };
+    let served = registry.serve(listener, stop).await;
     served
         .map_err(|error| Problem::other(format!("cannot go on listening on {address}: {error}")))?;
     Ok(Exit::Success)
@@ -90,44 +83,22 @@ fn cannot_open(error: &OpenError) -> Problem {
     }
 }
 
-/// The same as [`Registry::serve`], with a line for every request.
-async fn serve_and_tell(
-    registry: Registry,
-    listener: TcpListener,
-    stop: impl Future<Output = ()> + Send + 'static,
-    output: &Output,
-) -> io::Result<()> {
-    let grace = registry.config().shutdown_grace;
-    let output = output.clone();
-    let tell = middleware::from_fn(move |request: Request, next: Next| {
-        let output = output.clone();
-        async move { tell(&output, request, next).await }
-    });
-    let service = Router::new().fallback_service(registry.service()).layer(tell);
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let (stopping, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-        stop.await;
-        drop(stopping);
-    });
-    let too_late = async {
-        // Nothing is ever sent: it ends when the other half is dropped.
-        let _ = stopped.await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        served = server => served,
-        () = too_late => Ok(()),
-    }
+/// Says a line for every request.
+fn teller(output: Output) -> RequestHook {
+    Arc::new(move |request| output.detail(&line(&request)))
 }
 
-async fn tell(output: &Output, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let response = next.run(request).await;
-    let (status, took) = (response.status().as_u16(), begun.elapsed().as_secs_f64() * 1000.0);
-    output.detail(&format!("{method} {uri} {status} {took:.1} ms"));
-    response
+/// `PATCH /v2/app/blobs/uploads/… 202 12.3 ms 1.5 MiB`; without a body it ends with the time.
+fn line(request: &RequestSeen<'_>) -> String {
+    let RequestSeen { method, path, status, received, .. } = request;
+    // What may be in a path beyond ASCII must not move a terminal's cursor.
+    let path = path.escape_debug();
+    let milliseconds = request.took.as_secs_f64() * 1000.0;
+    let body = match received {
+        0 => String::new(),
+        _ => format!(" {}", words::bytes(*received)),
+    };
+    format!("{method} {path} {status} {milliseconds:.1} ms{body}")
 }
 
 #[cfg(test)]
