@@ -20,11 +20,12 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{amount:.1} {}", unit.copied().unwrap_or_default())
 }
 
-/// `0.4 s`, `12 s`, `3 min 20 s`, `1 h 5 min`.
+/// `40 ms`, `1.4 s`, `12 s`, `3 min 20 s`, `1 h 5 min`.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
-        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        0 => format!("{} ms", duration.as_millis()),
+        1..10 => format!("{:.1} s", duration.as_secs_f64()),
         10..60 => format!("{seconds} s"),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
@@ -62,7 +63,8 @@ mod tests {
         let check = |millis: u64, expected: &str| {
             assert_eq!(duration(Duration::from_millis(millis)), expected);
         };
-        check(0, "0.0 s");
+        check(0, "0 ms");
+        check(987, "987 ms");
         check(1_440, "1.4 s");
         check(12_900, "12 s");
         check(200_000, "3 min 20 s");
