@@ -18,6 +18,7 @@ mod manifest;
 mod origin;
 mod profile;
 mod referrers;
+mod reply;
 mod retry;
 mod upload;
 

@@ -7,8 +7,9 @@ use windlass_oci::{Digest, MediaType, RawManifest, Reference, Tag};
 use crate::auth::Scopes;
 use crate::client::RepositoryClient;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Call, Reply, Target};
+use crate::exchange::{Call, Target};
 use crate::http::location;
+use crate::reply::Reply;
 use crate::retry::{Patience, Verdict};
 
 /// What a registry says of a manifest.

@@ -1,55 +1,26 @@
-//! Blobs: whether they are there, getting them there, reading them back.
-//!
-//! [`upload`](crate::upload) decides how an upload goes on; what is here does it.
+//! One blob on its way: does what the [upload machine](crate::upload) says, and tells it the
+//! outcome.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::poll_fn;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RANGE};
 use http::uri::InvalidUri;
 use http::{Method, StatusCode, Uri};
 use windlass_oci::{Algorithm, Digest, Hasher, RepositoryName};
 use windlass_source::{BlobSource, SourceError};
 
+use super::{BlobProgress, Pushed, operation};
 use crate::auth::Scopes;
 use crate::client::{OpenSession, RepositoryClient};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Call, Reply, Target};
-use crate::http::{Answer, Body, location};
+use crate::exchange::{Call, Target};
+use crate::http::{Body, location};
+use crate::reply::Reply;
 use crate::retry::{Patience, Verdict};
 use crate::upload::{GiveUp, Outcome, Step, Upload, UploadOptions, received};
-
-/// What a registry says of something that may be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It is there.
-    Present,
-    /// It is not.
-    Absent,
-    /// The registry will not tell: it may take pushes all the same (GHCR and Artifactory answer
-    /// 403 to a HEAD, <https://github.com/google/go-containerregistry/pull/1691>).
-    Unknown,
-}
-
-/// How a blob got there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pushed {
-    /// The registry had it in another repository.
-    Mounted,
-    /// Its bytes were sent.
-    Uploaded {
-        /// How many, those sent again among them.
-        sent: u64,
-        /// Whether it went on in mid-blob after a break.
-        resumed: bool,
-    },
-}
-
-/// Is told how many bytes of a blob have been handed over; the number goes back when some were
-/// lost and are sent again.
-pub type BlobProgress = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// A blob above this size goes by PATCH and PUT rather than by PUT alone: more registries keep
 /// what a PATCH brought before it broke, which is worth a request more.
@@ -61,117 +32,8 @@ const LARGE: u64 = 64 << 10;
 const SLOW: u64 = 4 << 20;
 const CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
-impl RepositoryClient {
-    /// Whether the repository has a blob. Distribution-spec, §"Checking if content exists in the
-    /// registry".
-    pub async fn head_blob(&self, digest: &Digest) -> Result<Presence, Error> {
-        let call = self.blob_call("ask for", digest, &format!("blobs/{digest}"));
-        let reply = call.method(Method::HEAD).send().await?;
-        self.presence(reply, "ask for", digest)
-    }
-
-    /// Opens a blob for reading. Distribution-spec, §"Pulling blobs".
-    pub async fn get_blob(&self, digest: &Digest) -> Result<Answer, Error> {
-        let call = self.blob_call("get", digest, &format!("blobs/{digest}"));
-        let reply = call.scopes(Scopes::pull(self.repository.name())).send().await?;
-        match reply.into_open() {
-            Ok(answer) => Ok(answer),
-            Err(kind) => Err(self.error(&operation("get", digest, self), kind)),
-        }
-    }
-
-    /// Makes the repository have the blob of `source`: by a mount from the repository
-    /// `mount_from`, where that is given and the registry does it, otherwise by its bytes.
-    /// Distribution-spec, §"Pushing blobs", §"Mounting a blob from another repository".
-    ///
-    /// Dropped before its end, it leaves an upload session behind; see
-    /// [`Client::cancel_sessions`](crate::Client::cancel_sessions).
-    pub async fn push_blob(
-        &self,
-        source: Arc<dyn BlobSource>,
-        mount_from: Option<&RepositoryName>,
-        progress: Option<BlobProgress>,
-    ) -> Result<Pushed, Error> {
-        let options = UploadOptions {
-            chunk: self.host.profile.chunk(self.host.options.chunk_size),
-            stream_above: STREAM_ABOVE,
-        };
-        let upload = Upload::new(source.size(), options);
-        let mut push = BlobPush {
-            client: self,
-            operation: operation("push", source.digest(), self),
-            source,
-            mount_from,
-            progress,
-            session: None,
-            sent: Arc::default(),
-            asked: false,
-            resumed: false,
-        };
-        push.run(upload).await
-    }
-
-    /// Makes the repository have a blob that another repository of the registry has; no bytes of
-    /// it are needed here. Whether that was done. A session that the registry opened instead is
-    /// cancelled.
-    pub async fn mount_blob(&self, digest: &Digest, from: &RepositoryName) -> Result<bool, Error> {
-        let path = format!("blobs/uploads/?mount={digest}&from={from}");
-        let call = self
-            .blob_call("mount", digest, &path)
-            .method(Method::POST)
-            .scopes(Scopes::mount(self.repository.name(), from));
-        let reply = call.send().await?;
-        if reply.status == StatusCode::ACCEPTED
-            && let Ok(location) = self.location(&reply)
-        {
-            self.cancel_upload(&location).await;
-        }
-        Ok(reply.status == StatusCode::CREATED)
-    }
-
-    /// An error of pushing a blob that was found by the caller, in this client's words.
-    #[must_use]
-    pub fn refuse_to_push(&self, digest: &Digest, problem: String) -> Error {
-        self.error(&operation("push", digest, self), ErrorKind::Protocol(problem))
-    }
-
-    /// Asks an upload session to end. Nothing follows from a refusal: registries end sessions by
-    /// themselves, and some demand the right to delete for this.
-    pub(crate) async fn cancel_upload(&self, location: &str) {
-        if let Ok(uri) = location.parse::<Uri>() {
-            let call = Call::new(self, "cancel an upload".to_owned(), Target::Given(uri));
-            let call = call.method(Method::DELETE).header(CONTENT_LENGTH, "0");
-            drop(call.once().await);
-        }
-    }
-
-    fn blob_call(&self, verb: &str, digest: &Digest, path: &str) -> Call<'_> {
-        self.call(operation(verb, digest, self), path)
-    }
-
-    fn presence(&self, reply: Reply, verb: &str, digest: &Digest) -> Result<Presence, Error> {
-        match reply.status.as_u16() {
-            200..=299 => Ok(Presence::Present),
-            404 => Ok(Presence::Absent),
-            401 => Err(self.error(&operation(verb, digest, self), reply.into_error_kind())),
-            _ => Ok(Presence::Unknown),
-        }
-    }
-
-    /// The `Location` of an answer, made absolute, otherwise byte for byte.
-    pub(crate) fn location(&self, reply: &Reply) -> Result<String, ErrorKind> {
-        let Some(value) = reply.headers.get(LOCATION) else {
-            return Err(ErrorKind::Protocol("it opened an upload without a Location".to_owned()));
-        };
-        match location::resolve(&reply.uri, value) {
-            Ok(uri) => Ok(uri.to_string()),
-            Err(error) => Err(ErrorKind::Protocol(error.to_string())),
-        }
-    }
-}
-
 /// One blob on its way.
-struct BlobPush<'a> {
+pub(super) struct BlobPush<'a> {
     client: &'a RepositoryClient,
     operation: String,
     source: Arc<dyn BlobSource>,
@@ -192,8 +54,36 @@ struct Came {
     pause: Option<Duration>,
 }
 
+impl<'a> BlobPush<'a> {
+    pub(super) fn new(
+        client: &'a RepositoryClient,
+        source: Arc<dyn BlobSource>,
+        mount_from: Option<&'a RepositoryName>,
+        progress: Option<BlobProgress>,
+    ) -> BlobPush<'a> {
+        BlobPush {
+            client,
+            operation: operation("push", source.digest(), client),
+            source,
+            mount_from,
+            progress,
+            session: None,
+            sent: Arc::default(),
+            asked: false,
+            resumed: false,
+        }
+    }
+}
+
 impl BlobPush<'_> {
-    async fn run(&mut self, mut upload: Upload) -> Result<Pushed, Error> {
+    pub(super) async fn run(&mut self) -> Result<Pushed, Error> {
+        let mut upload = Upload::new(
+            self.source.size(),
+            UploadOptions {
+                chunk: self.client.host.profile.chunk(self.client.host.options.chunk_size),
+                stream_above: STREAM_ABOVE,
+            },
+        );
         let mut patience = Patience::new(self.client.host.options.retry_for);
         let mut acknowledged = 0;
         let mut next = upload.start();
@@ -473,10 +363,6 @@ impl BlobPush<'_> {
 
 fn came(outcome: Outcome) -> Came {
     Came { outcome, trouble: None, pause: None }
-}
-
-fn operation(verb: &str, digest: &Digest, client: &RepositoryClient) -> String {
-    format!("{verb} blob {digest} of {}", client.repository)
 }
 
 fn with_range(call: Call<'_>, offset: u64, length: u64) -> Call<'_> {

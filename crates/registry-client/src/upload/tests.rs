@@ -1,0 +1,240 @@
+//! Uploads by table: what came back, and what is done next.
+
+use super::*;
+
+const WHOLE: UploadOptions = UploadOptions { chunk: None, stream_above: u64::MAX };
+const STREAM: UploadOptions = UploadOptions { chunk: None, stream_above: 0 };
+
+fn chunks(chunk: u64) -> UploadOptions {
+    UploadOptions { chunk: Some(chunk), stream_above: u64::MAX }
+}
+
+fn opened(location: &str) -> Outcome {
+    Outcome::Opened { location: location.to_owned(), least: None }
+}
+
+fn status(received: impl Into<Option<u64>>) -> Outcome {
+    Outcome::Status { location: Some("/s".to_owned()), received: received.into() }
+}
+
+fn taken(received: impl Into<Option<u64>>) -> Outcome {
+    Outcome::Taken { location: None, received: received.into() }
+}
+
+/// Runs an upload of `size` bytes through `outcomes` and writes down the steps, `~` before
+/// those that wait.
+#[track_caller]
+fn check(size: u64, options: UploadOptions, outcomes: &[Outcome], expected: &str) {
+    let mut upload = Upload::new(size, options);
+    let mut next = upload.start();
+    let mut told = vec![tell(&next)];
+    for outcome in outcomes {
+        next = upload.next(&next.step, outcome.clone());
+        told.push(tell(&next));
+    }
+    assert_eq!(told.join(" "), expected);
+}
+
+fn tell(next: &Next) -> String {
+    let wait = if next.wait { "~" } else { "" };
+    let step = match &next.step {
+        Step::Open => "open".to_owned(),
+        Step::Put { location, offset } => format!("put{location}@{offset}"),
+        Step::Patch { location, offset, length, ranged } => {
+            let ranged = if *ranged { "r" } else { "" };
+            format!("patch{location}@{offset}+{length}{ranged}")
+        }
+        Step::Ask { location } => format!("ask{location}"),
+        Step::Check => "check".to_owned(),
+        Step::Done => "done".to_owned(),
+        Step::GiveUp(why) => format!("{why:?}"),
+    };
+    format!("{wait}{step}")
+}
+
+#[test]
+fn whole_in_two_requests() {
+    check(10, WHOLE, &[opened("/a"), Outcome::Stored], "open put/a@0 done");
+    check(0, STREAM, &[opened("/a"), Outcome::Stored], "open put/a@0 done");
+}
+
+#[test]
+fn streamed_then_closed() {
+    let outcomes = [opened("/a"), taken(10), Outcome::Stored];
+    check(10, STREAM, &outcomes, "open patch/a@0+10 put/a@10 done");
+}
+
+#[test]
+fn a_lost_reply_is_asked_after() {
+    use Outcome::*;
+    check(10, WHOLE, &[opened("/a"), Broken, Stored], "open put/a@0 ~check done");
+    check(
+        10,
+        WHOLE,
+        &[opened("/a"), Broken, Absent, status(4), Stored],
+        "open put/a@0 ~check ask/a put/s@4 done",
+    );
+}
+
+#[test]
+fn a_broken_stream_goes_on_where_the_registry_has_it() {
+    use Outcome::*;
+    check(
+        10,
+        STREAM,
+        &[opened("/a"), Broken, status(4), Broken, status(7), taken(10), Stored],
+        "open patch/a@0+10 ~ask/a patch/s@4+6r ~ask/s patch/s@7+3r put/s@10 done",
+    );
+    check(10, STREAM, &[opened("/a"), Broken, status(10)], "open patch/a@0+10 ~ask/a put/s@10");
+}
+
+#[test]
+fn a_session_that_is_gone_begins_anew() {
+    use Outcome::*;
+    check(
+        10,
+        STREAM,
+        &[opened("/a"), Broken, SessionGone, opened("/b")],
+        "open patch/a@0+10 ~ask/a open patch/b@0+10",
+    );
+    check(
+        10,
+        WHOLE,
+        &[opened("/a"), SessionGone, Absent, opened("/b")],
+        "open put/a@0 ~check open put/b@0",
+    );
+    check(10, STREAM, &[opened("/a"), SessionGone], "open patch/a@0+10 ~open");
+}
+
+#[test]
+fn a_status_that_cannot_be_is_not_believed() {
+    use Outcome::*;
+    let nonsense = [status(11), status(None)];
+    for nonsense in nonsense {
+        check(10, STREAM, &[opened("/a"), Broken, nonsense], "open patch/a@0+10 ~ask/a open");
+    }
+    // Less than was known before: the registry has lost some.
+    check(
+        10,
+        chunks(4),
+        &[opened("/a"), taken(4), Broken, status(2)],
+        "open patch/a@0+4r patch/a@4+4r ~ask/a open",
+    );
+}
+
+#[test]
+fn chunks_end_with_the_put() {
+    check(
+        10,
+        chunks(4),
+        &[opened("/a"), taken(4), taken(8), Outcome::Stored],
+        "open patch/a@0+4r patch/a@4+4r put/a@8 done",
+    );
+    check(4, chunks(4), &[opened("/a"), Outcome::Stored], "open put/a@0 done");
+}
+
+#[test]
+fn a_stale_range_is_ignored_and_a_short_one_heeded() {
+    check(
+        12,
+        chunks(4),
+        &[opened("/a"), taken(4), taken(4), Outcome::Stored],
+        "open patch/a@0+4r patch/a@4+4r put/a@8 done",
+    );
+    check(
+        12,
+        chunks(4),
+        &[opened("/a"), taken(3), taken(None)],
+        "open patch/a@0+4r patch/a@3+4r patch/a@7+4r",
+    );
+}
+
+#[test]
+fn a_minimal_chunk_is_obeyed_within_reason() {
+    let least = |least| Outcome::Opened { location: "/a".to_owned(), least: Some(least) };
+    check(10, chunks(2), &[least(4)], "open patch/a@0+4r");
+    check(10, chunks(8), &[least(4)], "open patch/a@0+8r");
+    check(10, chunks(2), &[least(1 << 62)], "open put/a@0");
+    check(10, WHOLE, &[least(4)], "open put/a@0");
+}
+
+#[test]
+fn out_of_step_asks_but_not_for_ever() {
+    use Outcome::*;
+    check(
+        10,
+        chunks(4),
+        &[opened("/a"), OutOfStep, status(0), OutOfStep, status(0), OutOfStep],
+        "open patch/a@0+4r ~ask/a patch/s@0+4r ~ask/s patch/s@0+4r ~open",
+    );
+}
+
+#[test]
+fn sessions_are_not_lost_for_ever() {
+    use Outcome::*;
+    let round = [opened("/a"), SessionGone];
+    let outcomes: Vec<Outcome> = round.into_iter().cycle().take(12).collect();
+    let expected = format!("open {}patch/a@0+10 Refused", "patch/a@0+10 ~open ".repeat(5));
+    check(10, STREAM, &outcomes, &expected);
+}
+
+#[test]
+fn after_a_wrong_digest_a_status_is_not_believed_again() {
+    use Outcome::*;
+    check(
+        10,
+        STREAM,
+        &[opened("/a"), taken(10), BadDigest, opened("/b"), Broken, status(4)],
+        "open patch/a@0+10 put/a@10 ~open patch/b@0+10 ~ask/b open",
+    );
+}
+
+#[test]
+fn a_body_that_is_too_large_is_cut_in_half() {
+    use Outcome::*;
+    let mib = 1u64 << 20;
+    check(
+        5 * mib,
+        WHOLE,
+        &[opened("/a"), TooLarge, opened("/b")],
+        &format!("open put/a@0 open patch/b@0+{}r", 4 * mib),
+    );
+    check(mib, WHOLE, &[opened("/a"), TooLarge], "open put/a@0 TooLarge");
+}
+
+#[test]
+fn a_wrong_digest_is_tried_once_more() {
+    use Outcome::*;
+    check(
+        10,
+        WHOLE,
+        &[opened("/a"), BadDigest, opened("/b"), BadDigest],
+        "open put/a@0 ~open put/b@0 Digest",
+    );
+}
+
+#[test]
+fn a_refusal_ends_it_and_what_was_not_touched_is_done_again() {
+    use Outcome::*;
+    check(10, WHOLE, &[Refused], "open Refused");
+    check(10, WHOLE, &[Broken, opened("/a")], "open ~open put/a@0");
+    check(10, WHOLE, &[opened("/a"), Untouched, Stored], "open put/a@0 ~put/a@0 done");
+}
+
+#[test]
+fn ranges_in_all_dialects() {
+    let check = |text: &str, expected: Option<u64>| assert_eq!(received(text), expected, "{text}");
+    check("0-99", Some(100));
+    check("bytes=0-99", Some(100));
+    check("bytes 0-99", Some(100));
+    check(" 0-99 ", Some(100));
+    check("0-0", Some(0));
+    check("0-0000", Some(0));
+    check("0--1", Some(0));
+    check("bytes=0--1", Some(0));
+    check("1-99", None);
+    check("0-", None);
+    check("0-x", None);
+    check("0-18446744073709551615", None);
+    check("", None);
+}
