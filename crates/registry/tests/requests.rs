@@ -1,5 +1,7 @@
 //! The hook that is told of every request.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers may stop at the first surprise, too")]
+
 #[cfg(test)]
 mod support;
 
