@@ -2,76 +2,30 @@
 //!
 //! A manifest is put only when all that it names is there. Nothing here touches a tag.
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use windlass_oci::{Digest, Reference, RepositoryName};
-use windlass_registry_client::{BlobProgress, Error, Pushed};
+use windlass_registry_client::{BlobProgress, Pushed};
 
 use crate::failure::{Failure, Refusal};
 use crate::known::{Claim, KnownBlobs};
 use crate::plan::{Plan, plan};
 use crate::reporter::{Event, Reporter};
-use crate::survey::{Depth, survey};
+use crate::survey::survey_all;
 use crate::target::Target;
 
 /// How many blobs, and how many manifests, of one image are under way.
 const UNDER_WAY: usize = 16;
-/// How often what the registry says is missing is looked up and sent again.
+/// How often what the registry says is missing is looked up and sent again, and how often it is put
+/// again while the registry is of two minds.
 const REPAIRS: u32 = 3;
-/// Between repairs: replicas and caches of a registry may need a moment to agree
-/// (<https://github.com/cloudfoundry/korifi/issues/2381>).
-const BETWEEN_REPAIRS: Duration = Duration::from_millis(200);
-
-/// Brings the image of `target` there, its root manifest by its digest last.
-pub(crate) async fn bring_content(
-    target: &Target<'_>,
-    known: &KnownBlobs,
-    reporter: &Arc<dyn Reporter>,
-    plan: &Plan,
-) -> Result<(), Failure> {
-    match carry_out(target, known, reporter, plan, Mounts::Tried).await {
-        Err(error) if is_about_missing_parts(&error) => repair(target, known, reporter).await,
-        other => Ok(other?),
-    }
-}
-
-/// Looks for everything, whatever vouches for it, and sends what is missing.
-pub(crate) async fn repair(
-    target: &Target<'_>,
-    known: &KnownBlobs,
-    reporter: &Arc<dyn Reporter>,
-) -> Result<(), Failure> {
-    let repository = target.client.repository();
-    let mut round = 1;
-    loop {
-        reporter.report(Event::Repairing { repository });
-        tokio::time::sleep(BETWEEN_REPAIRS * round).await;
-        let graph = target.graph();
-        for blob in graph.blobs() {
-            known.forget(repository, &blob.descriptor.digest);
-        }
-        let found = survey(&target.client, graph, &[], Depth::Everything).await?;
-        Target::found(&found).for_each(|digest| known.note(repository, digest));
-        let sibling = |digest: &Digest| known.sibling(repository, digest);
-        let (policy, expectations) = target.policy();
-        let again = plan(graph, repository, &found, &sibling, &[], policy, expectations)
-            .map_err(Failure::Refused)?;
-        match carry_out(target, known, reporter, &again, Mounts::Distrusted).await {
-            Err(error) if is_about_missing_parts(&error) && round < REPAIRS => round += 1,
-            other => return Ok(other?),
-        }
-    }
-}
-
-/// Whether a registry refuses a manifest because it misses what the manifest names.
-pub(crate) fn is_about_missing_parts(error: &Error) -> bool {
-    // zot says BLOB_UNKNOWN where the specification has MANIFEST_BLOB_UNKNOWN.
-    let codes = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
-    error.status().is_some_and(|status| matches!(status.as_u16(), 400 | 404))
-        && codes.iter().any(|code| error.has_code(code))
-}
+const SECOND_MINDS: u32 = 6;
+/// Before the first repair, then twice as long each time: replicas and caches of a registry may need
+/// a moment to agree (<https://github.com/cloudfoundry/korifi/issues/2381>).
+const BEFORE_REPAIR: Duration = Duration::from_millis(100);
 
 /// Whether a blob that a sibling has is mounted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,24 +36,89 @@ enum Mounts {
     Distrusted,
 }
 
+/// Brings the image of `target` there, its root manifest by its digest last.
+pub(crate) async fn bring_content(
+    target: &Target<'_>,
+    known: &KnownBlobs,
+    reporter: &Arc<dyn Reporter>,
+    plan: &Plan,
+) -> Result<(), Failure> {
+    match carry_out(target, known, reporter, plan, Mounts::Tried).await {
+        Err(failure) if is_about_missing_parts(&failure) => repair(target, known, reporter).await,
+        other => other,
+    }
+}
+
+/// Looks for everything, whatever vouches for it, and sends what is missing.
+pub(crate) async fn repair(
+    target: &Target<'_>,
+    known: &KnownBlobs,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(), Failure> {
+    let (repository, graph) = (target.client.repository(), target.graph());
+    let begun = Instant::now();
+    let (mut repairs, mut second_minds) = (0, 0);
+    loop {
+        let round = repairs + second_minds;
+        reporter.report(Event::Repairing { repository });
+        tokio::time::sleep(BEFORE_REPAIR * 2u32.saturating_pow(round)).await;
+        for blob in graph.blobs() {
+            known.forget(repository, &blob.descriptor.digest);
+        }
+        let found = survey_all(&target.client, graph).await?;
+        found.present_blobs().for_each(|digest| known.note(repository, digest));
+        let sibling = |digest: &Digest| known.sibling(repository, digest);
+        let (policy, expectations) = target.policy();
+        let again = plan(graph, repository, &found, &sibling, &[], policy, expectations)
+            .map_err(Failure::Refused)?;
+        if again.blobs.is_empty() {
+            second_minds += 1;
+        } else {
+            repairs += 1;
+        }
+        let in_time = begun.elapsed() < target.client.client().retry_for();
+        let may_repeat = in_time && repairs < REPAIRS && second_minds < SECOND_MINDS;
+        match carry_out(target, known, reporter, &again, Mounts::Distrusted).await {
+            Err(failure) if is_about_missing_parts(&failure) && may_repeat => {}
+            other => return other,
+        }
+    }
+}
+
+/// Whether a registry refuses a manifest because it misses what the manifest names.
+pub(crate) fn is_about_missing_parts(failure: &Failure) -> bool {
+    // zot says BLOB_UNKNOWN where the specification has MANIFEST_BLOB_UNKNOWN.
+    let codes = ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"];
+    let (Failure::Registry(error) | Failure::Tag { error, .. }) = failure else {
+        return false;
+    };
+    error.status().is_some_and(|status| matches!(status.as_u16(), 400 | 404))
+        && codes.iter().any(|code| error.has_code(code))
+}
+
 async fn carry_out(
     target: &Target<'_>,
     known: &KnownBlobs,
     reporter: &Arc<dyn Reporter>,
     plan: &Plan,
     mounts: Mounts,
-) -> Result<(), Error> {
-    stream::iter(&plan.blobs)
-        .map(|&place| bring_blob(target, known, reporter, place, mounts))
-        .buffer_unordered(UNDER_WAY)
-        .try_collect::<()>()
-        .await?;
+) -> Result<(), Failure> {
+    let blobs = plan.blobs.iter();
+    all(blobs.map(|&place| bring_blob(target, known, reporter, place, mounts).boxed())).await?;
     for step in &plan.manifests {
-        stream::iter(step)
-            .map(|&place| put_manifest(target, reporter, place))
-            .buffer_unordered(UNDER_WAY)
-            .try_collect::<()>()
-            .await?;
+        all(step.iter().map(|&place| put_manifest(target, reporter, place).boxed())).await?;
+    }
+    Ok(())
+}
+
+/// Does all of it, so much at once; the first failure ends it.
+async fn all<'a>(
+    mut work: impl Iterator<Item = BoxFuture<'a, Result<(), Failure>>>,
+) -> Result<(), Failure> {
+    let mut under_way: FuturesUnordered<_> = work.by_ref().take(UNDER_WAY).collect();
+    while let Some(result) = under_way.next().await {
+        result?;
+        under_way.extend(work.next());
     }
     Ok(())
 }
@@ -110,13 +129,12 @@ async fn bring_blob(
     reporter: &Arc<dyn Reporter>,
     place: usize,
     mounts: Mounts,
-) -> Result<(), Error> {
+) -> Result<(), Failure> {
     let repository = target.client.repository();
     let blob = &target.graph().blobs()[place];
     let (digest, size) = (&blob.descriptor.digest, blob.descriptor.size);
     let claim = known.claim(repository, digest).await;
     if matches!(claim, Claim::Here) {
-        target.note(|record| record.blobs.present += 1);
         return Ok(());
     }
     reporter.report(Event::BlobStarted { repository, digest, size });
@@ -135,13 +153,7 @@ async fn bring_blob(
         Claim::Mine(sending) => sending.arrived(),
         _ => known.note(repository, digest),
     }
-    target.note(|record| match pushed {
-        Pushed::Mounted => record.blobs.mounted += 1,
-        Pushed::Uploaded { resumed, .. } => {
-            record.blobs.uploaded += 1;
-            record.blobs.resumed += u64::from(resumed);
-        }
-    });
+    target.note_blob(digest, pushed);
     let mounted = pushed == Pushed::Mounted;
     reporter.report(Event::BlobFinished { repository, digest, size, mounted });
     Ok(())
@@ -152,7 +164,7 @@ async fn mount_only(
     target: &Target<'_>,
     digest: &Digest,
     from: Option<&RepositoryName>,
-) -> Result<Pushed, Error> {
+) -> Result<Pushed, Failure> {
     let mounted = match from {
         Some(from) => target.client.mount_blob(digest, from).await?,
         None => false,
@@ -162,7 +174,7 @@ async fn mount_only(
     }
     let repository = target.client.repository().clone();
     let missing = Refusal::Missing { kind: "blob", digest: digest.clone(), repository };
-    Err(target.client.refuse_to_push(digest, missing.to_string()))
+    Err(Failure::Refused(vec![missing]))
 }
 
 fn progress_of(target: &Target<'_>, reporter: &Arc<dyn Reporter>, digest: &Digest) -> BlobProgress {
@@ -178,16 +190,15 @@ async fn put_manifest(
     target: &Target<'_>,
     reporter: &Arc<dyn Reporter>,
     place: usize,
-) -> Result<(), Error> {
+) -> Result<(), Failure> {
     let repository = target.client.repository();
-    let node = &target.graph().manifests()[place];
     // A plan holds no manifest whose bytes are not here.
-    let Some(content) = &node.content else {
+    let Some(content) = &target.graph().manifests()[place].content else {
         return Ok(());
     };
     let digest = content.raw.digest();
     target.client.put_manifest(&Reference::Digest(digest.clone()), &content.raw).await?;
-    target.note(|record| record.manifests.uploaded += 1);
+    target.note_manifest(digest);
     reporter.report(Event::ManifestPut { repository, digest });
     Ok(())
 }

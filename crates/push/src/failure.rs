@@ -4,6 +4,8 @@ use serde::Serialize;
 use windlass_oci::{Digest, Repository, Tag};
 use windlass_registry_client::{Class, Error};
 
+use crate::execute::is_about_missing_parts;
+
 /// Why a push stopped. The first failure stops everything after it, everywhere.
 #[derive(Debug)]
 pub enum Failure {
@@ -106,12 +108,15 @@ impl Failure {
     pub fn class(&self) -> FailureClass {
         match self {
             Failure::Registry(error) => class_of(error),
-            // Whatever a registry says to a tag's PUT is a refusal of the tag, unless it is about
-            // who asks or about now.
+            // The image, and not the tag, is what is wrong.
+            Failure::Tag { .. } if is_about_missing_parts(self) => FailureClass::Rejected,
+            // Whatever else a registry says to a tag's PUT is a refusal of the tag, unless it is
+            // about who asks or about now.
             Failure::Tag { error, .. } => match error.status().map(|status| status.as_u16()) {
                 Some(401) => FailureClass::Authentication,
-                Some(408 | 425 | 429) => FailureClass::Unreachable,
-                Some(400..=499) => FailureClass::Tag,
+                Some(400..=499) if class_of(error) != FailureClass::Unreachable => {
+                    FailureClass::Tag
+                }
                 _ => class_of(error),
             },
             Failure::Refused(refusals) => match refusals.first() {

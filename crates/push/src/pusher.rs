@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, FutureExt, select, try_join_all};
 use windlass_image::Graph;
-use windlass_oci::{Digest, Registry, Repository, Tag};
+use windlass_oci::{Digest, Registry, Repository, RepositoryName, Tag};
 use windlass_registry_client::auth::{CredentialChain, CredentialProvider};
 use windlass_registry_client::http::{Http, HttpConfig};
 use windlass_registry_client::{Client, ClientOptions, Transport};
@@ -19,7 +19,7 @@ use crate::known::KnownBlobs;
 use crate::plan::{Expectations, Plan, TagAction, TagPolicy, plan};
 use crate::receipt::{Outcome, Receipt, TagStatus};
 use crate::reporter::{Event, Reporter, Silent};
-use crate::survey::{Depth, survey};
+use crate::survey::survey;
 use crate::tags::set_tags;
 use crate::target::Target;
 
@@ -180,25 +180,39 @@ impl Pusher {
         targets: &[Target<'_>],
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Vec<Plan>, Failure> {
-        let surveys = try_join_all(targets.iter().map(|target| {
-            survey(&target.client, target.graph(), target.tags(), Depth::Trusting).boxed()
-        }))
+        let surveys = try_join_all(
+            targets
+                .iter()
+                .map(|target| survey(&target.client, target.graph(), target.tags()).boxed()),
+        )
         .await?;
         for (target, found) in targets.iter().zip(&surveys) {
             let repository = target.client.repository();
-            Target::found(found).for_each(|digest| self.known.note(repository, digest));
+            // What the registry says now counts more than what was known.
+            found.absent_blobs().for_each(|digest| self.known.forget(repository, digest));
+            found.present_blobs().for_each(|digest| self.known.note(repository, digest));
         }
         let mut plans = Vec::new();
         let mut refusals = Vec::new();
+        // What earlier targets will have brought, for the numbers of those after them.
+        let mut to_come: HashMap<(&Registry, &Digest), &RepositoryName> = HashMap::new();
         for (target, found) in targets.iter().zip(&surveys) {
             let repository = target.client.repository();
-            let sibling = |digest: &Digest| self.known.sibling(repository, digest);
+            let sibling = |digest: &Digest| {
+                let coming = to_come.get(&(repository.registry(), digest));
+                let coming = coming.filter(|name| **name != repository.name());
+                self.known.sibling(repository, digest).or(coming.map(|name| (*name).clone()))
+            };
             let (policy, expected) = target.policy();
             match plan(target.graph(), repository, found, &sibling, target.tags(), policy, expected)
             {
                 Ok(plan) => {
                     target.planned(&plan);
                     reporter.report(Event::Planned { repository, summary: plan.summary });
+                    for &place in &plan.blobs {
+                        let digest = &target.graph().blobs()[place].descriptor.digest;
+                        to_come.entry((repository.registry(), digest)).or_insert(repository.name());
+                    }
                     plans.push(plan);
                 }
                 Err(more) => refusals.extend(more),
@@ -241,7 +255,7 @@ impl Pusher {
         };
         let failure = result.err();
         if failure.is_some() {
-            self.cancel_sessions().await;
+            cancel_sessions(targets).await;
         }
         let mut receipts: Vec<Receipt> =
             jobs.iter().map(|job| Receipt::new(&job.image.root().raw)).collect();
@@ -251,33 +265,28 @@ impl Pusher {
                 receipt.repositories.push(target.receipt());
             }
         }
-        for receipt in &mut receipts {
+        for (receipt, job) in receipts.iter_mut().zip(jobs) {
+            let mut own = targets.iter().filter(|target| std::ptr::eq(job, target.job));
             match &failure {
-                None => receipt.outcome = success,
-                Some(failure) => receipt.error = Some(failure.into()),
+                Some(failure) if !own.all(Target::is_complete) => {
+                    receipt.error = Some(failure.into());
+                }
+                _ => receipt.outcome = success,
             }
         }
         Finished { receipts, failure }
     }
+}
 
-    async fn cancel_sessions(&self) {
-        let clients: Vec<Client> = self
-            .clients
-            .lock()
-            .map(|clients| clients.values().cloned().collect())
-            .unwrap_or_default();
-        let cancel = clients.iter().map(|client| client.cancel_sessions(TIDY_UP));
-        futures_util::future::join_all(cancel).await;
-    }
+/// Cancels the uploads that were begun and not ended.
+async fn cancel_sessions(targets: &[Target<'_>]) {
+    let cancel = targets.iter().map(|target| target.client.cancel_sessions(TIDY_UP));
+    futures_util::future::join_all(cancel).await;
 }
 
 /// Writes a plan into the record as if it had been carried out.
 fn note_plan(target: &Target<'_>, plan: &Plan) {
-    target.note(|record| {
-        record.blobs.mounted = plan.summary.mounts;
-        record.blobs.uploaded = plan.summary.uploads;
-        record.manifests.uploaded = plan.summary.manifests;
-    });
+    target.pretend(plan);
     for (place, step) in plan.tags.iter().enumerate() {
         let status = match step.action {
             TagAction::Create => TagStatus::Created,

@@ -27,9 +27,28 @@ pub(crate) struct Survey {
     pub(crate) tags: Vec<ManifestPresence>,
 }
 
+impl Survey {
+    /// Whether the root is there although the registry says that something below it is not.
+    pub(crate) fn contradicts_itself(&self) -> bool {
+        let is_absent = |presence: &Presence| *presence == Presence::Absent;
+        self.image_is_there
+            && (self.blobs.values().any(is_absent) || self.manifests.values().any(is_absent))
+    }
+
+    /// The blobs that the registry says are not there.
+    pub(crate) fn absent_blobs(&self) -> impl Iterator<Item = &Digest> {
+        self.blobs.iter().filter(|(_, it)| **it == Presence::Absent).map(|(digest, _)| digest)
+    }
+
+    /// The blobs that the registry says are there.
+    pub(crate) fn present_blobs(&self) -> impl Iterator<Item = &Digest> {
+        self.blobs.iter().filter(|(_, it)| **it == Presence::Present).map(|(digest, _)| digest)
+    }
+}
+
 /// How thoroughly to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Depth {
+enum Depth {
     /// A manifest that is there vouches for what it names.
     Trusting,
     /// Everything is asked for: a manifest is there whose parts are not.
@@ -47,8 +66,25 @@ enum Told {
     Nothing,
 }
 
-/// Asks `client` for `tags` and all of `graph`.
+/// Asks `client` for `tags` and all of `graph`, and looks closer where what it hears does not fit.
 pub(crate) async fn survey(
+    client: &RepositoryClient,
+    graph: &Graph,
+    tags: &[Tag],
+) -> Result<Survey, Error> {
+    let found = ask(client, graph, tags, Depth::Trusting).await?;
+    if found.contradicts_itself() {
+        return ask(client, graph, tags, Depth::Everything).await;
+    }
+    Ok(found)
+}
+
+/// Asks `client` for all of `graph`, whatever vouches for it.
+pub(crate) async fn survey_all(client: &RepositoryClient, graph: &Graph) -> Result<Survey, Error> {
+    ask(client, graph, &[], Depth::Everything).await
+}
+
+async fn ask(
     client: &RepositoryClient,
     graph: &Graph,
     tags: &[Tag],

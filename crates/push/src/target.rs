@@ -1,39 +1,57 @@
 //! One image on its way into one repository, and the record of it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use windlass_image::Graph;
 use windlass_oci::{Digest, Tag};
-use windlass_registry_client::RepositoryClient;
+use windlass_registry_client::{Pushed, RepositoryClient};
 
 use crate::plan::{Expectations, Plan, TagPolicy};
 use crate::pusher::Job;
 use crate::receipt::{RepositoryReceipt, TagReceipt, TagStatus};
-use crate::survey::Survey;
+use crate::reporter::PlanSummary;
 
 /// One image and one repository.
 pub(crate) struct Target<'a> {
     pub(crate) job: &'a Job,
     pub(crate) client: RepositoryClient,
     /// Kept up to date step by step: it is read when everything else was dropped.
-    record: Mutex<RepositoryReceipt>,
+    record: Mutex<Record>,
     begun: Instant,
+}
+
+struct Record {
+    receipt: RepositoryReceipt,
+    /// What became of the blobs that were not there.
+    fates: HashMap<Digest, Pushed>,
+    /// The manifests that were put.
+    put: HashSet<Digest>,
+    /// Blobs and manifests that the first plan leaves alone.
+    present: (u64, u64),
+    /// It is a dry run of this plan.
+    pretended: Option<PlanSummary>,
+    is_complete: bool,
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn new(job: &'a Job, client: RepositoryClient) -> Target<'a> {
         let digest = job.image.root().raw.digest();
-        let record = RepositoryReceipt::new(client.repository(), digest, &job.tags);
-        let target = Target { job, client, record: Mutex::new(record), begun: Instant::now() };
-        {
-            let mut record = target.record();
-            record.blobs.total = job.image.blobs().len() as u64;
-            record.manifests.total = job.image.manifests().len() as u64;
-            record.bytes.total = total_size(&job.image);
-            record.warnings = job.image.warnings().iter().map(ToString::to_string).collect();
-        }
-        target
+        let mut receipt = RepositoryReceipt::new(client.repository(), digest, &job.tags);
+        receipt.blobs.total = job.image.blobs().len() as u64;
+        receipt.manifests.total = job.image.manifests().len() as u64;
+        receipt.bytes.total = total_size(&job.image);
+        receipt.warnings = job.image.warnings().iter().map(ToString::to_string).collect();
+        let record = Record {
+            receipt,
+            fates: HashMap::new(),
+            put: HashSet::new(),
+            present: (0, 0),
+            pretended: None,
+            is_complete: false,
+        };
+        Target { job, client, record: Mutex::new(record), begun: Instant::now() }
     }
 
     pub(crate) fn graph(&self) -> &Arc<Graph> {
@@ -51,27 +69,58 @@ impl<'a> Target<'a> {
     /// Notes what the plan leaves alone, and what the tags name.
     pub(crate) fn planned(&self, plan: &Plan) {
         let mut record = self.record();
-        record.blobs.present = record.blobs.total - plan.blobs.len() as u64;
-        record.manifests.present = record.manifests.total - plan.summary.manifests;
-        for (receipt, step) in record.tags.iter_mut().zip(&plan.tags) {
-            receipt.before.clone_from(&step.before);
+        let Record { receipt, present, .. } = &mut *record;
+        let blobs = receipt.blobs.total - plan.blobs.len() as u64;
+        *present = (blobs, receipt.manifests.total - plan.summary.manifests);
+        for (tag, step) in receipt.tags.iter_mut().zip(&plan.tags) {
+            tag.before.clone_from(&step.before);
         }
     }
 
-    /// Changes the record.
-    pub(crate) fn note(&self, change: impl FnOnce(&mut RepositoryReceipt)) {
-        change(&mut self.record());
+    /// Notes what a plan would do, as if it were done.
+    pub(crate) fn pretend(&self, plan: &Plan) {
+        let mut record = self.record();
+        record.pretended = Some(plan.summary);
+        record.is_complete = true;
+    }
+
+    /// A blob has come there.
+    pub(crate) fn note_blob(&self, digest: &Digest, how: Pushed) {
+        self.record().fates.insert(digest.clone(), how);
+    }
+
+    /// A manifest was put.
+    pub(crate) fn note_manifest(&self, digest: &Digest) {
+        self.record().put.insert(digest.clone());
     }
 
     pub(crate) fn note_tag(&self, place: usize, status: TagStatus, error: Option<String>) {
-        if let Some(receipt) = self.record().tags.get_mut(place) {
+        if let Some(receipt) = self.record().receipt.tags.get_mut(place) {
             *receipt = TagReceipt { status, error, ..receipt.clone() };
         }
     }
 
+    pub(crate) fn note_tag_before(&self, place: usize, before: Option<&Digest>) {
+        if let Some(receipt) = self.record().receipt.tags.get_mut(place) {
+            receipt.before = before.cloned();
+        }
+    }
+
+    /// Everything is there, and every tag is set.
+    pub(crate) fn note_complete(&self) {
+        self.record().is_complete = true;
+    }
+
+    /// Whether everything is there, and every tag is set.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.record().is_complete
+    }
+
     /// The record as it stands.
     pub(crate) fn receipt(&self) -> RepositoryReceipt {
-        let mut receipt = self.record().clone();
+        let record = self.record();
+        let mut receipt = record.receipt.clone();
+        record.count(&mut receipt);
         let tally = self.client.tally();
         receipt.requests = tally.requests();
         receipt.retries = tally.retries();
@@ -81,19 +130,36 @@ impl<'a> Target<'a> {
         receipt
     }
 
-    /// What a survey found, as what the whole process knows of the host.
-    pub(crate) fn found(survey: &Survey) -> impl Iterator<Item = &Digest> {
-        use windlass_registry_client::Presence;
-        survey
-            .blobs
-            .iter()
-            .filter(|(_, there)| **there == Presence::Present)
-            .map(|(digest, _)| digest)
-    }
-
-    fn record(&self) -> MutexGuard<'_, RepositoryReceipt> {
+    fn record(&self) -> MutexGuard<'_, Record> {
         // Numbers and words: whoever was stopped while writing left nothing half done.
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    /// Counts blobs and manifests by what became of them, or would become of them.
+    fn count(&self, receipt: &mut RepositoryReceipt) {
+        let (blobs, manifests) = (&mut receipt.blobs, &mut receipt.manifests);
+        match &self.pretended {
+            Some(plan) => {
+                (blobs.mounted, blobs.uploaded) = (plan.mounts, plan.uploads);
+                manifests.uploaded = plan.manifests;
+            }
+            None => {
+                let count = |is: fn(&Pushed) -> bool| {
+                    self.fates.values().filter(|fate| is(fate)).count() as u64
+                };
+                blobs.mounted = count(|fate| *fate == Pushed::Mounted);
+                blobs.uploaded = count(|fate| matches!(fate, Pushed::Uploaded { .. }));
+                blobs.resumed =
+                    count(|fate| matches!(fate, Pushed::Uploaded { resumed: true, .. }));
+                manifests.uploaded = self.put.len() as u64;
+            }
+        }
+        let others = blobs.total - blobs.mounted - blobs.uploaded;
+        blobs.present = if self.is_complete { others } else { self.present.0.min(others) };
+        let others = manifests.total - manifests.uploaded;
+        manifests.present = if self.is_complete { others } else { self.present.1.min(others) };
     }
 }
 

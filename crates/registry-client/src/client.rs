@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
-use windlass_oci::{Registry, Repository, RepositoryName};
+use windlass_oci::{Registry, Repository};
 
 use crate::auth::{AuthError, AuthOptions, Authenticator, CredentialProvider, Description};
 use crate::error::{Error, ErrorKind};
@@ -51,6 +51,7 @@ pub struct RepositoryClient {
     pub(crate) host: Arc<Host>,
     pub(crate) repository: Repository,
     pub(crate) tally: Arc<Tally>,
+    sessions: Arc<Sessions>,
 }
 
 /// What was asked of a repository, counted where it is sent.
@@ -76,14 +77,12 @@ pub(crate) struct Host {
     /// wait for it rather than all be refused.
     pub(crate) greeted: OnceCell<()>,
     warnings: Mutex<BTreeSet<String>>,
-    sessions: Mutex<HashMap<u64, (RepositoryName, String)>>,
-    next_session: AtomicU64,
 }
 
-/// An upload session that is open at the registry; it stays on the list until it has ended, so that one whose
-/// upload was dropped can still be cancelled.
-pub(crate) struct OpenSession<'a> {
-    host: &'a Host,
+/// An upload session that is open at the registry. It stays on its client's list until it has
+/// [ended](Self::ended): one whose upload was dropped can still be cancelled.
+pub(crate) struct OpenSession {
+    sessions: Arc<Sessions>,
     id: u64,
 }
 
@@ -129,8 +128,6 @@ impl Client {
             answered: AtomicBool::new(false),
             greeted: OnceCell::new(),
             warnings: Mutex::default(),
-            sessions: Mutex::default(),
-            next_session: AtomicU64::new(0),
             registry,
             http,
             auth,
@@ -147,7 +144,12 @@ impl Client {
     /// A client for one repository of this host.
     #[must_use]
     pub fn repository(&self, repository: Repository) -> RepositoryClient {
-        RepositoryClient { host: self.0.clone(), repository, tally: Arc::default() }
+        RepositoryClient {
+            host: self.0.clone(),
+            repository,
+            tally: Arc::default(),
+            sessions: Arc::default(),
+        }
     }
 
     /// Who we are there and how that is proven, as far as it is known; for people to read.
@@ -162,6 +164,12 @@ impl Client {
         (settled != Settled::Not).then(|| settled.scheme())
     }
 
+    /// How long something is tried while nothing moves forward.
+    #[must_use]
+    pub fn retry_for(&self) -> Duration {
+        self.0.options.retry_for
+    }
+
     /// What the registry wants people to know (`Warning` headers, distribution-spec §"Warnings"),
     /// each once.
     #[must_use]
@@ -171,23 +179,6 @@ impl Client {
             .lock()
             .map(|warnings| warnings.iter().cloned().collect())
             .unwrap_or_default()
-    }
-
-    /// Cancels the upload sessions that are open, as far as that goes within `limit`. For an end
-    /// before the end: what was dropped cannot tidy up after itself.
-    pub async fn cancel_sessions(&self, limit: Duration) {
-        let sessions = match self.0.sessions.lock() {
-            Ok(mut sessions) => std::mem::take(&mut *sessions),
-            Err(_) => return,
-        };
-        let cancel = |(name, location): (RepositoryName, String)| async move {
-            if let Ok(repository) = Repository::new(self.0.registry.clone(), name) {
-                self.repository(repository).cancel_upload(&location).await;
-            }
-        };
-        let all = futures_util::future::join_all(sessions.into_values().map(cancel));
-        // Registries end sessions by themselves after a while; not to hang matters more.
-        let _ = tokio::time::timeout(limit, all).await;
     }
 }
 
@@ -208,6 +199,25 @@ impl RepositoryClient {
     #[must_use]
     pub fn client(&self) -> Client {
         Client(self.host.clone())
+    }
+
+    /// Cancels the upload sessions that were opened through this client and have not come to their
+    /// end, as far as that goes within `limit`. For an end before the end: what was dropped cannot
+    /// tidy up after itself.
+    pub async fn cancel_sessions(&self, limit: Duration) {
+        let locations = self.sessions.take();
+        let all = locations.iter().map(|location| self.cancel_upload(location));
+        // Registries end sessions by themselves after a while; not to hang matters more.
+        let all = futures_util::future::join_all(all);
+        drop(tokio::time::timeout(limit, all).await);
+    }
+
+    /// Puts an upload session on the list of those to be cancelled at an early end.
+    pub(crate) fn track_session(&self, location: &str) -> OpenSession {
+        let sessions = self.sessions.clone();
+        let session = OpenSession { id: sessions.next.fetch_add(1, Ordering::Relaxed), sessions };
+        session.moved(location);
+        session
     }
 
     /// A call on this repository: `operation` completes "cannot …", `path` goes behind the name.
@@ -254,6 +264,11 @@ impl Tally {
 }
 
 impl Host {
+    /// Whether it gave any answer so far: from then on trouble is a matter of time.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn settled(&self) -> Settled {
         self.settled.lock().map_or(Settled::Tls, |settled| *settled)
     }
@@ -275,28 +290,34 @@ impl Host {
             warnings.insert(warning);
         }
     }
+}
 
-    /// Puts an upload session on the list of those to be cancelled at an early end.
-    pub(crate) fn track_session(&self, name: &RepositoryName, location: &str) -> OpenSession<'_> {
-        let id = self.next_session.fetch_add(1, Ordering::Relaxed);
-        let session = OpenSession { host: self, id };
-        session.moved(name, location);
-        session
+/// The upload sessions that are open.
+#[derive(Debug, Default)]
+struct Sessions {
+    locations: Mutex<HashMap<u64, String>>,
+    next: AtomicU64,
+}
+
+impl Sessions {
+    fn take(&self) -> Vec<String> {
+        let locations = self.locations.lock().map(|mut locations| std::mem::take(&mut *locations));
+        locations.map(|locations| locations.into_values().collect()).unwrap_or_default()
     }
 }
 
-impl OpenSession<'_> {
+impl OpenSession {
     /// The session has a new location.
-    pub(crate) fn moved(&self, name: &RepositoryName, location: &str) {
-        if let Ok(mut sessions) = self.host.sessions.lock() {
-            sessions.insert(self.id, (name.clone(), location.to_owned()));
+    pub(crate) fn moved(&self, location: &str) {
+        if let Ok(mut locations) = self.sessions.locations.lock() {
+            locations.insert(self.id, location.to_owned());
         }
     }
 
     /// The session has come to its end by itself.
     pub(crate) fn ended(&self) {
-        if let Ok(mut sessions) = self.host.sessions.lock() {
-            sessions.remove(&self.id);
+        if let Ok(mut locations) = self.sessions.locations.lock() {
+            locations.remove(&self.id);
         }
     }
 }

@@ -9,6 +9,7 @@ use windlass_source::SourceError;
 
 use crate::auth::{AuthError, AuthFailure};
 use crate::http::HttpError;
+use crate::retry::{GaveUp, Verdict, judge_status};
 
 /// An operation on a registry that did not work: what was being done, what came back, how long it
 /// was tried.
@@ -68,6 +69,7 @@ pub enum Class {
 pub(crate) struct Tried {
     pub(crate) times: u32,
     pub(crate) limit: Duration,
+    pub(crate) why: GaveUp,
 }
 
 impl Error {
@@ -117,15 +119,18 @@ impl Error {
         match &self.0.kind {
             ErrorKind::Http(HttpError::Source(_)) => Class::Source,
             ErrorKind::Digest { expected, found, .. } if expected != found => Class::Source,
+            ErrorKind::Http(
+                HttpError::Redirect(_) | HttpError::Uri(_) | HttpError::TooLarge(_),
+            ) => Class::Rejected,
             ErrorKind::Http(_) => Class::Unreachable,
             ErrorKind::Auth(error) if error.failure() == AuthFailure::TokenServer => {
                 Class::Unreachable
             }
             ErrorKind::Auth(_) => Class::Authentication,
-            ErrorKind::Answer { status, .. } => match status.as_u16() {
-                401 | 403 => Class::Authentication,
-                408 | 425 | 429 | 499 | 500.. => Class::Unreachable,
-                _ => Class::Rejected,
+            ErrorKind::Answer { status, body } => match judge_status(*status, None, body) {
+                Verdict::Retry { .. } => Class::Unreachable,
+                Verdict::Fatal if matches!(status.as_u16(), 401 | 403) => Class::Authentication,
+                Verdict::Fatal => Class::Rejected,
             },
             ErrorKind::Protocol(_) | ErrorKind::Digest { .. } => Class::Rejected,
         }
@@ -196,12 +201,11 @@ impl fmt::Display for Error {
             }
         }
         match inner.tried {
-            Some(tried) if tried.times > 1 => {
-                write!(
-                    f,
-                    " (tried {} times, given up after {:?} without progress)",
-                    tried.times, tried.limit
-                )
+            Some(Tried { times, limit, why: GaveUp::TimeIsUp }) if times > 1 => {
+                write!(f, " (tried {times} times, given up after {limit:?} without progress)")
+            }
+            Some(Tried { limit, why: GaveUp::PauseTooLong(pause), .. }) => {
+                write!(f, " (it asks for a pause of {pause:?}, and {limit:?} is waited at most)")
             }
             _ => Ok(()),
         }
@@ -224,7 +228,14 @@ fn hint_for_login(error: &AuthError, registry: &Registry) -> Option<String> {
 }
 
 fn hint_for_answer(status: StatusCode, body: &ErrorBody, registry: &Registry) -> Option<String> {
+    let later = matches!(judge_status(status, None, body), Verdict::Retry { .. });
     Some(match status.as_u16() {
+        429 | 403 if later => {
+            "the registry limits requests; --retry-for waits longer, --jobs 1 asks less".to_owned()
+        }
+        _ if later => {
+            "the registry is in trouble; run again to go on where this stopped".to_owned()
+        }
         401 => format!("`windlass auth check {registry}/NAME` shows which credential is used"),
         403 => "does this account have the right to push there?".to_owned(),
         404 if body.has("NAME_UNKNOWN") => {
@@ -232,14 +243,7 @@ fn hint_for_answer(status: StatusCode, body: &ErrorBody, registry: &Registry) ->
                 .to_owned()
         }
         405 => "is the registry, or this repository, read-only?".to_owned(),
-        413 => {
-            "a proxy or the registry limits the size of a body; --chunk-size 50M sends smaller ones"
-                .to_owned()
-        }
-        429 => {
-            "the registry limits requests; --retry-for waits longer, --jobs 1 asks less".to_owned()
-        }
-        500..=599 => "the registry is in trouble; run again to go on where this stopped".to_owned(),
+        413 => "the registry, or a proxy before it, takes nothing of that size".to_owned(),
         _ => return None,
     })
 }

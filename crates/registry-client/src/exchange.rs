@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Tried};
 use crate::http::{Answer, Body, HttpError, Request};
 use crate::origin::{Settled, Transport, is_downgrade, same_origin};
 use crate::reply::Reply;
-use crate::retry::{Patience, Verdict, judge_failure, judge_login};
+use crate::retry::{Patience, Setback, Verdict, judge_failure, judge_login};
 
 /// A request to be made, in all its tries.
 pub(crate) struct Call<'a> {
@@ -30,6 +30,17 @@ pub(crate) struct Call<'a> {
     needed_for: Duration,
     /// How many bytes of a blob's body have been handed over, in all tries.
     sent: Option<Arc<AtomicU64>>,
+    /// How many they were before this one.
+    sent_before: u64,
+}
+
+/// Something that did not work and may another time.
+pub(crate) struct Trouble {
+    pub(crate) kind: ErrorKind,
+    /// How long the registry asks to be left alone.
+    pub(crate) pause: Option<Duration>,
+    /// Whether bytes of a body went out.
+    pub(crate) moved: bool,
 }
 
 /// Where a request goes.
@@ -59,6 +70,7 @@ impl<'a> Call<'a> {
             scopes,
             needed_for: Duration::ZERO,
             sent: None,
+            sent_before: 0,
         }
     }
 
@@ -89,6 +101,7 @@ impl<'a> Call<'a> {
     ) -> Call<'a> {
         self.body = body;
         self.needed_for = needed_for;
+        self.sent_before = sent.load(Ordering::Relaxed);
         self.sent = Some(sent);
         self
     }
@@ -100,13 +113,14 @@ impl<'a> Call<'a> {
 
     /// Sends it until there is an answer that stands, or patience is at an end.
     pub(crate) async fn send(&self) -> Result<Reply, Error> {
-        let mut patience = Patience::new(self.client.host.options.retry_for);
+        let mut patience = Patience::default();
         loop {
             match self.once().await {
                 Ok(reply) => match reply.verdict() {
                     Verdict::Fatal => return Ok(reply),
                     Verdict::Retry { pause } => {
-                        self.wait(&mut patience, pause, reply.into_error_kind()).await?;
+                        let kind = reply.into_error_kind();
+                        self.wait(&mut patience, Trouble { kind, pause, moved: false }).await?;
                     }
                 },
                 Err(failure) => self.recover(&mut patience, failure).await?,
@@ -129,29 +143,29 @@ impl<'a> Call<'a> {
         self.exchange().boxed().await
     }
 
-    /// Waits before another try, or gives up with `kind`.
+    /// Waits before another try and gives back what it waited for, or gives up with it.
     pub(crate) async fn wait(
         &self,
         patience: &mut Patience,
-        pause: Option<Duration>,
-        kind: ErrorKind,
-    ) -> Result<(), Error> {
+        trouble: Trouble,
+    ) -> Result<Error, Error> {
         let host = &*self.client.host;
+        let Trouble { kind, pause, moved } = trouble;
+        let retry_for = host.options.retry_for;
+        let limit = if host.has_answered() { retry_for } else { retry_for.min(FIRST_ANSWER) };
         let error = self.error(kind);
-        match patience.failed(Instant::now(), pause, fastrand::f64()) {
-            Some(delay) => {
+        let setback = Setback { limit, pause, moved };
+        match patience.failed(Instant::now(), setback, fastrand::f64()) {
+            Ok(delay) => {
                 if let Some(pause) = pause {
                     host.limits.pause(pause);
                 }
                 self.client.tally.count_retry();
                 host.options.retries.tell(&error, delay);
                 tokio::time::sleep(delay).await;
-                Ok(())
+                Ok(error)
             }
-            None => {
-                let tried = Tried { times: patience.failures(), limit: patience.limit() };
-                Err(error.tried(tried))
-            }
+            Err(why) => Err(error.tried(Tried { times: patience.failures(), limit, why })),
         }
     }
 
@@ -164,19 +178,16 @@ impl<'a> Call<'a> {
         match self.judge(&failure) {
             Verdict::Fatal => Err(self.error(failure)),
             Verdict::Retry { pause } => {
-                if !self.client.host.answered.load(Ordering::Relaxed) {
-                    patience.at_most(FIRST_ANSWER);
-                }
-                self.wait(patience, pause, failure).await
+                self.wait(patience, Trouble { kind: failure, pause, moved: false }).await?;
+                Ok(())
             }
         }
     }
 
     /// Whether time may mend a failure without an answer.
     pub(crate) fn judge(&self, failure: &ErrorKind) -> Verdict {
-        let answered = self.client.host.answered.load(Ordering::Relaxed);
         match failure {
-            ErrorKind::Http(error) => judge_failure(error, answered),
+            ErrorKind::Http(error) => judge_failure(error, self.client.host.has_answered()),
             ErrorKind::Auth(error) => judge_login(error),
             _ => Verdict::Fatal,
         }
@@ -224,16 +235,20 @@ impl<'a> Call<'a> {
                     refused = better;
                     if self.body_has_begun() {
                         // The session may hold some of it: whoever sends the body must ask first.
-                        return Err(ErrorKind::Http(HttpError::Broken(
-                            "the credential ran out while the body was sent".to_owned(),
-                        )));
+                        return Ok(self.read(answer).await.with_login_renewed());
                     }
                     continue;
                 }
             }
-            return Ok(Reply::read(&self.method, answer).await);
+            return Ok(self.read(answer).await);
         }
         Err(ErrorKind::Protocol("it refuses every credential that it asked for".to_owned()))
+    }
+
+    async fn read(&self, answer: Answer) -> Reply {
+        let is_home = self.home(self.client.host.settled());
+        let is_home = is_home.is_ok_and(|home| same_origin(&answer.uri, &home));
+        Reply::read(&self.method, answer, is_home).await
     }
 
     async fn transmit(
@@ -343,25 +358,40 @@ impl<'a> Call<'a> {
     }
 
     fn body_has_begun(&self) -> bool {
-        self.sent.as_ref().is_some_and(|sent| sent.load(Ordering::Relaxed) > 0)
+        let before = self.sent_before;
+        self.sent.as_ref().is_some_and(|sent| sent.load(Ordering::Relaxed) > before)
     }
 
     fn note_warnings(&self, headers: &HeaderMap) {
-        for value in headers.get_all(WARNING) {
-            if let Some(warning) = value.to_str().ok().and_then(warning_text) {
-                self.client.host.warn(warning);
-            }
+        let values = headers.get_all(WARNING).into_iter().filter_map(|value| value.to_str().ok());
+        for warning in values.flat_map(warning_texts) {
+            self.client.host.warn(warning);
         }
     }
 }
 
-/// The words of a `Warning: 299 - "words"` header (distribution-spec, §"Warnings"); others are not
-/// meant for people.
-fn warning_text(value: &str) -> Option<String> {
-    let quoted = value.trim().strip_prefix("299 - \"")?.strip_suffix('"')?;
-    let words: String = quoted.replace("\\\"", "\"").replace("\\\\", "\\");
-    let printable = !words.chars().any(char::is_control) && words.len() <= 4096;
-    printable.then_some(words)
+/// The words of `Warning: 299 - "words"` headers (distribution-spec, §"Warnings"), of which one may
+/// hold several; others are not meant for people.
+fn warning_texts(value: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut rest = value.trim();
+    while let Some(quoted) = rest.strip_prefix("299 - \"") {
+        let mut words = String::new();
+        let mut characters = quoted.char_indices();
+        let end = loop {
+            match characters.next() {
+                None => return texts,
+                Some((end, '"')) => break end,
+                Some((_, '\\')) => words.extend(characters.next().map(|(_, escaped)| escaped)),
+                Some((_, character)) => words.push(character),
+            }
+        };
+        if !words.chars().any(char::is_control) && words.len() <= 4096 {
+            texts.push(words);
+        }
+        rest = quoted[end + 1..].trim_start_matches([',', ' ']);
+    }
+    texts
 }
 
 #[cfg(test)]
@@ -370,14 +400,16 @@ mod tests {
 
     #[test]
     fn warnings_are_read_as_the_specification_writes_them() {
-        let check = |value: &str, expected: Option<&str>| {
-            assert_eq!(warning_text(value).as_deref(), expected, "{value}");
+        let check = |value: &str, expected: &[&str]| {
+            assert_eq!(warning_texts(value), expected, "{value}");
         };
-        check(r#"299 - "this tag is old""#, Some("this tag is old"));
-        check(r#"299 - "say \"no\"""#, Some("say \"no\""));
-        check(r#"199 - "other code""#, None);
-        check(r#"299 agent "words""#, None);
-        check("299 - \"\u{1b}[31m\"", None);
-        check(r#"299 - "cut"#, None);
+        check(r#"299 - "this tag is old""#, &["this tag is old"]);
+        check(r#"299 - "say \"no\"""#, &["say \"no\""]);
+        check(r#"299 - "one", 299 - "two""#, &["one", "two"]);
+        check(r#"199 - "other code""#, &[]);
+        check(r#"299 agent "words""#, &[]);
+        check("299 - \"\u{1b}[31m\"", &[]);
+        check(r#"299 - "cut"#, &[]);
+        check(r#"299 - "cut\"#, &[]);
     }
 }

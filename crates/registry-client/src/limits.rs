@@ -16,11 +16,15 @@ pub(crate) struct Limits {
 /// How many requests, bodies among them, are in flight to a host: each needs a connection.
 pub(crate) const REQUESTS: usize = 16;
 
+/// How many of them are always left for small ones.
+const SMALL: usize = 4;
+const MOST: usize = 256;
+
 impl Limits {
     /// At most `bodies` large bodies at once; small requests are never stuck behind them.
     pub(crate) fn new(bodies: usize) -> Limits {
         Limits {
-            requests: Semaphore::new(REQUESTS),
+            requests: Semaphore::new(REQUESTS.max(bodies.saturating_add(SMALL).min(MOST))),
             bodies: Semaphore::new(bodies.max(1)),
             paused_until: Mutex::new(None),
         }

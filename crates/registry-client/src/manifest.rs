@@ -7,7 +7,7 @@ use windlass_oci::{Digest, MediaType, RawManifest, Reference, Tag};
 use crate::auth::Scopes;
 use crate::client::RepositoryClient;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Call, Target};
+use crate::exchange::{Call, Target, Trouble};
 use crate::http::location;
 use crate::reply::Reply;
 use crate::retry::{Patience, Verdict};
@@ -36,7 +36,6 @@ const LARGEST_MANIFEST: usize = 64 << 20;
 /// The largest page of a list that is read, and how many pages.
 const LARGEST_PAGE: usize = 8 << 20;
 const MOST_PAGES: usize = 1000;
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 impl RepositoryClient {
@@ -46,20 +45,26 @@ impl RepositoryClient {
         let call = self.manifest_call("ask for", reference).method(Method::HEAD);
         let reply = call.send().await?;
         match reply.status.as_u16() {
+            200..=299 if reply.is_page() => return Ok(ManifestPresence::Unknown),
             200..=299 => {}
             404 => return Ok(ManifestPresence::Absent),
             401 => return Err(call.error(reply.into_error_kind())),
             _ => return Ok(ManifestPresence::Unknown),
         }
-        if let Reference::Digest(digest) = reference {
-            return Ok(ManifestPresence::Present(digest.clone()));
-        }
-        // Old registries do not send the header; then the bytes tell.
-        match reply.header(&CONTENT_DIGEST).and_then(|value| value.parse().ok()) {
-            Some(digest) => Ok(ManifestPresence::Present(digest)),
-            None => Ok(match self.get_manifest(reference).await? {
-                Some(manifest) => ManifestPresence::Present(manifest.digest().clone()),
-                None => ManifestPresence::Absent,
+        match (reference, reply.content_digest()) {
+            (Reference::Digest(digest), _) if reply.is_about_other_than(digest) => {
+                Ok(ManifestPresence::Unknown)
+            }
+            (Reference::Digest(digest), _) => Ok(ManifestPresence::Present(digest.clone())),
+            (Reference::Tag(_), Some(digest)) => Ok(ManifestPresence::Present(digest)),
+            // Old registries do not send the header; then the bytes tell.
+            (Reference::Tag(_), None) => Ok(match self.get_manifest(reference).await {
+                Ok(Some(manifest)) => ManifestPresence::Present(manifest.digest().clone()),
+                Ok(None) => ManifestPresence::Absent,
+                Err(error) if error.status().is_some_and(|status| status.is_client_error()) => {
+                    ManifestPresence::Unknown
+                }
+                Err(error) => return Err(error),
             }),
         }
     }
@@ -111,27 +116,36 @@ impl RepositoryClient {
             .method(Method::PUT)
             .header(CONTENT_TYPE, manifest.media_type().as_str())
             .bytes(manifest.bytes().clone());
-        let mut patience = Patience::new(self.host.options.retry_for);
+        let mut patience = Patience::default();
         loop {
-            match call.once().await {
-                Ok(reply) if reply.status.is_success() => {
+            let odd = match call.once().await {
+                Ok(reply) if reply.status == StatusCode::CREATED => {
                     return judge_put(&call, &reply, manifest);
                 }
+                // A success that is none of those defined: look whether it is one.
+                Ok(reply) if reply.status.is_success() => Some(reply.status),
                 Ok(reply) => match reply.verdict() {
                     Verdict::Fatal => return Err(call.error(reply.into_error_kind())),
                     Verdict::Retry { pause } => {
-                        call.wait(&mut patience, pause, reply.into_error_kind()).await?;
+                        let kind = reply.into_error_kind();
+                        let trouble = Trouble { kind, pause, moved: false };
+                        call.wait(&mut patience, trouble).await?;
+                        None
                     }
                 },
-                Err(failure) => call.recover(&mut patience, failure).await?,
-            }
-            // Without the digest in the answer it is not known whether the subject was listed:
-            // saying no makes the caller look.
-            match self.head_once(reference).await {
-                Some(found) if found == *manifest.digest() => {
-                    return Ok(PutManifest { subject_is_listed: false });
+                Err(failure) => {
+                    call.recover(&mut patience, failure).await?;
+                    None
                 }
-                _ => {}
+            };
+            // Without the answer it is not known whether the subject was listed: saying no makes
+            // the caller look.
+            if self.head_once(reference).await.as_ref() == Some(manifest.digest()) {
+                return Ok(PutManifest { subject_is_listed: false });
+            }
+            if let Some(status) = odd {
+                let problem = format!("{status} to a manifest that is not there afterwards");
+                return Err(call.error(ErrorKind::Protocol(problem)));
             }
         }
     }
@@ -187,11 +201,10 @@ impl RepositoryClient {
     async fn head_once(&self, reference: &Reference) -> Option<Digest> {
         let call = self.manifest_call("ask for", reference).method(Method::HEAD);
         let reply = call.once().await.ok()?;
-        if !reply.status.is_success() {
+        if !reply.status.is_success() || reply.is_page() {
             return None;
         }
-        let said = reply.header(&CONTENT_DIGEST).and_then(|value| value.parse().ok());
-        match (reference, said) {
+        match (reference, reply.content_digest()) {
             (_, Some(digest)) => Some(digest),
             (Reference::Digest(digest), None) => Some(digest.clone()),
             (Reference::Tag(_), None) => None,
@@ -214,7 +227,7 @@ impl RepositoryClient {
 
 /// Whether a registry that says yes has taken what was sent.
 fn judge_put(call: &Call<'_>, reply: &Reply, manifest: &RawManifest) -> Result<PutManifest, Error> {
-    if let Some(said) = reply.header(&CONTENT_DIGEST).and_then(|value| value.parse::<Digest>().ok())
+    if let Some(said) = reply.content_digest()
         && said.algorithm() == manifest.digest().algorithm()
         && said != *manifest.digest()
     {

@@ -1,12 +1,14 @@
 //! What a host can do: learned from its answers, never configured.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What was learned of a host.
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
     /// The most bytes of one body; 0 while no bound was met.
     largest_body: AtomicU64,
+    /// It takes no PATCH.
+    whole_only: AtomicBool,
 }
 
 impl Profile {
@@ -22,7 +24,19 @@ impl Profile {
 
     /// A body above `bytes` was refused.
     pub(crate) fn learn_chunk(&self, bytes: u64) {
-        self.largest_body.store(bytes, Ordering::Relaxed);
+        let smaller = |known| (known == 0 || bytes < known).then_some(bytes);
+        // Nothing to do where a smaller bound is known: that is no error.
+        _ = self.largest_body.fetch_update(Ordering::Relaxed, Ordering::Relaxed, smaller);
+    }
+
+    /// Whether blobs go in one body or not at all.
+    pub(crate) fn whole_only(&self) -> bool {
+        self.whole_only.load(Ordering::Relaxed)
+    }
+
+    /// PATCH was refused.
+    pub(crate) fn learn_whole_only(&self) {
+        self.whole_only.store(true, Ordering::Relaxed);
     }
 }
 
@@ -39,5 +53,7 @@ mod tests {
         assert_eq!(profile.chunk(None), Some(4));
         assert_eq!(profile.chunk(Some(5)), Some(4));
         assert_eq!(profile.chunk(Some(3)), Some(3));
+        profile.learn_chunk(9);
+        assert_eq!(profile.chunk(None), Some(4));
     }
 }

@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode, Uri};
-use windlass_oci::ErrorBody;
+use windlass_oci::{Digest, ErrorBody};
 
 use crate::error::ErrorKind;
 use crate::http::{Answer, HttpError};
@@ -18,6 +18,8 @@ pub(crate) struct Reply {
     /// The URI that gave the answer.
     pub(crate) uri: Uri,
     pub(crate) body: ReplyBody,
+    /// It is a 401, and the login has been renewed meanwhile: the same may work now.
+    pub(crate) login_renewed: bool,
 }
 
 pub(crate) enum ReplyBody {
@@ -30,10 +32,12 @@ pub(crate) enum ReplyBody {
 }
 
 impl Reply {
-    pub(crate) async fn read(method: &Method, answer: Answer) -> Reply {
+    pub(crate) async fn read(method: &Method, answer: Answer, is_home: bool) -> Reply {
         let (status, headers, uri) = (answer.status, answer.headers.clone(), answer.uri.clone());
         let body = if status.is_client_error() || status.is_server_error() {
-            ReplyBody::Refusal(ErrorBody::parse(&answer.prefix(ErrorBody::LIMIT).await))
+            let words = ErrorBody::parse(&answer.prefix(ErrorBody::LIMIT).await);
+            // A storage host behind a signed location may tell the signature in its words.
+            ReplyBody::Refusal(if is_home { words } else { ErrorBody::default() })
         } else if *method == Method::GET {
             ReplyBody::Open(Box::new(answer))
         } else {
@@ -41,7 +45,11 @@ impl Reply {
             answer.prefix(ErrorBody::LIMIT).await;
             ReplyBody::Done
         };
-        Reply { status, headers, uri, body }
+        Reply { status, headers, uri, body, login_renewed: false }
+    }
+
+    pub(crate) fn with_login_renewed(self) -> Reply {
+        Reply { login_renewed: true, ..self }
     }
 
     /// Whether another try may have another answer.
@@ -52,6 +60,25 @@ impl Reply {
             ReplyBody::Open(_) | ReplyBody::Done => Verdict::Fatal,
             ReplyBody::Refusal(body) => judge_status(self.status, pause, body),
         }
+    }
+
+    /// The digest of what it is about, by its own word (`Docker-Content-Digest`).
+    pub(crate) fn content_digest(&self) -> Option<Digest> {
+        self.header("docker-content-digest").and_then(|value| value.parse().ok())
+    }
+
+    /// Whether it is about something else than `digest`: it says so itself, or it is a page that a
+    /// proxy gives to everything (a login, say).
+    pub(crate) fn is_about_other_than(&self, digest: &Digest) -> bool {
+        match self.content_digest() {
+            Some(said) => said.algorithm() == digest.algorithm() && said != *digest,
+            None => self.is_page(),
+        }
+    }
+
+    /// Whether it is a page for people: no registry's answer to anything.
+    pub(crate) fn is_page(&self) -> bool {
+        self.header(CONTENT_TYPE).is_some_and(|value| value.starts_with("text/html"))
     }
 
     /// A header's value, where it is there and printable.

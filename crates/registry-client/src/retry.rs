@@ -24,11 +24,30 @@ pub(crate) enum Verdict {
 ///
 /// Time is counted from the first failure since the last step forward, so that a long body that
 /// broke at its end has all of it left.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Patience {
-    limit: Duration,
     trouble_since: Option<Instant>,
     failures: u32,
+}
+
+/// Something that did not work, as [`Patience`] looks at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setback {
+    /// How long to be patient at most.
+    pub(crate) limit: Duration,
+    /// How long the registry asks to be left alone.
+    pub(crate) pause: Option<Duration>,
+    /// Whether bytes of a body went out before it: that is no time of waiting.
+    pub(crate) moved: bool,
+}
+
+/// Why something is not tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GaveUp {
+    /// It was tried for as long as may be.
+    TimeIsUp,
+    /// The registry asks for more time than may be.
+    PauseTooLong(Duration),
 }
 
 /// An answer with this status may be another one later.
@@ -101,51 +120,47 @@ pub fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 impl Patience {
-    pub(crate) fn new(limit: Duration) -> Patience {
-        Patience { limit, trouble_since: None, failures: 0 }
-    }
-
     /// Something moved forward: all is forgiven.
     pub(crate) fn moved_forward(&mut self) {
-        self.trouble_since = None;
-        self.failures = 0;
+        *self = Patience::default();
     }
 
-    /// Something failed. How long to wait before the next try, or `None` where patience is at an
-    /// end. `pause` is what the registry asked for; `random` is between 0 and 1.
+    /// Something failed. How long to wait before the next try, or why there is none. `random` is
+    /// between 0 and 1.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
-        pause: Option<Duration>,
+        setback: Setback,
         random: f64,
-    ) -> Option<Duration> {
+    ) -> Result<Duration, GaveUp> {
+        let Setback { limit, pause, moved } = setback;
         let since = *self.trouble_since.get_or_insert(now);
-        let left = self.limit.checked_sub(now.saturating_duration_since(since))?;
-        let delay = backoff(self.failures, random).max(pause.unwrap_or(Duration::ZERO));
+        let delay = backoff(self.failures, random);
         self.failures += 1;
-        if pause.is_some_and(|pause| pause > left) {
-            return None;
+        let left = limit.saturating_sub(now.saturating_duration_since(since));
+        if let Some(pause) = pause
+            && pause > left
+        {
+            return Err(GaveUp::PauseTooLong(pause));
+        }
+        // A body may take longer than patience lasts, and deserves more than one try.
+        if left.is_zero() && moved && self.failures < TRIES_OF_A_BODY {
+            return Ok(delay);
+        }
+        if left.is_zero() {
+            return Err(GaveUp::TimeIsUp);
         }
         // The last try comes at the very end of the time, not some way before it.
-        (!left.is_zero()).then(|| delay.min(left).max(pause.unwrap_or(Duration::ZERO)))
-    }
-
-    /// Shortens the patience: nobody has ever answered there.
-    pub(crate) fn at_most(&mut self, limit: Duration) {
-        self.limit = self.limit.min(limit);
+        Ok(delay.min(left).max(pause.unwrap_or(Duration::ZERO)))
     }
 
     /// How often it failed since it last moved forward.
     pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
-
-    /// The time that this patience has at most.
-    pub(crate) fn limit(&self) -> Duration {
-        self.limit
-    }
 }
 
+const TRIES_OF_A_BODY: u32 = 3;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
 
@@ -217,31 +232,58 @@ mod tests {
         check("", None);
     }
 
+    fn setback(seconds: u64) -> Setback {
+        Setback { limit: Duration::from_secs(seconds), pause: None, moved: false }
+    }
+
     #[test]
     fn patience_ends_with_its_time_and_is_renewed_by_progress() {
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
-        let mut patience = Patience::new(Duration::from_secs(60));
-        assert_eq!(patience.failed(at(0), None, 0.0), Some(FIRST_DELAY / 2));
-        assert_eq!(patience.failed(at(1), None, 1.0), Some(FIRST_DELAY * 2));
+        let mut patience = Patience::default();
+        assert_eq!(patience.failed(at(0), setback(60), 0.0), Ok(FIRST_DELAY / 2));
+        assert_eq!(patience.failed(at(1), setback(60), 1.0), Ok(FIRST_DELAY * 2));
         assert_eq!(patience.failures(), 2);
         for _ in 0..40 {
-            assert!(patience.failed(at(10), None, 1.0).unwrap() <= LONGEST_DELAY);
+            assert!(patience.failed(at(10), setback(60), 1.0).unwrap() <= LONGEST_DELAY);
         }
         // Never longer than what is left, and nothing after that.
-        assert_eq!(patience.failed(at(58), None, 1.0), Some(Duration::from_secs(2)));
-        assert_eq!(patience.failed(at(60), None, 1.0), None);
-        assert_eq!(patience.failed(at(61), None, 1.0), None);
+        assert_eq!(patience.failed(at(58), setback(60), 1.0), Ok(Duration::from_secs(2)));
+        assert_eq!(patience.failed(at(60), setback(60), 1.0), Err(GaveUp::TimeIsUp));
+        assert_eq!(patience.failed(at(61), setback(60), 1.0), Err(GaveUp::TimeIsUp));
         patience.moved_forward();
-        assert!(patience.failed(at(100), None, 1.0).is_some());
+        assert!(patience.failed(at(100), setback(60), 1.0).is_ok());
+    }
+
+    #[test]
+    fn the_limit_may_be_short_at_first_and_long_later() {
+        let start = Instant::now();
+        let at = |millis: u64| start + Duration::from_millis(millis);
+        let mut patience = Patience::default();
+        assert!(patience.failed(at(0), setback(3), 1.0).is_ok());
+        assert!(patience.failed(at(5000), setback(60), 1.0).is_ok());
+        assert_eq!(patience.failed(at(5000), setback(3), 1.0), Err(GaveUp::TimeIsUp));
     }
 
     #[test]
     fn a_pause_that_is_asked_for_is_kept_whole_or_given_up_on_at_once() {
         let start = Instant::now();
-        let mut patience = Patience::new(Duration::from_secs(60));
-        let pause = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(patience.failed(start, pause(7), 1.0), pause(7));
-        assert_eq!(patience.failed(start, pause(61), 1.0), None);
+        let mut patience = Patience::default();
+        let seconds = Duration::from_secs;
+        let pause = |pause| Setback { pause: Some(seconds(pause)), ..setback(60) };
+        assert_eq!(patience.failed(start, pause(7), 1.0), Ok(seconds(7)));
+        let given_up = Err(GaveUp::PauseTooLong(seconds(61)));
+        assert_eq!(patience.failed(start, pause(61), 1.0), given_up);
+    }
+
+    #[test]
+    fn a_body_that_takes_longer_than_patience_is_tried_more_than_once() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let broken = Setback { moved: true, ..setback(60) };
+        let mut patience = Patience::default();
+        assert!(patience.failed(at(0), broken, 1.0).is_ok());
+        assert!(patience.failed(at(600), broken, 1.0).is_ok());
+        assert_eq!(patience.failed(at(1200), broken, 1.0), Err(GaveUp::TimeIsUp));
     }
 }

@@ -121,6 +121,11 @@ fn plan_content(
                 plan.summary.uploads += 1;
                 plan.summary.upload_bytes = plan.summary.upload_bytes.saturating_add(size);
             }
+            // It may be there: the manifest's PUT will tell.
+            (false, None) if survey.blobs.get(digest) == Some(&Presence::Unknown) => {
+                plan.summary.present += 1;
+                continue;
+            }
             (false, None) => refusals.push(missing("blob", digest)),
         }
         plan.blobs.push(place);
@@ -130,15 +135,21 @@ fn plan_content(
     plan.manifests = steps;
 }
 
-/// The manifests to put, by steps: what is below one that is there is there.
+/// The manifests to put, by steps. One that is there vouches for what is below it, unless the
+/// registry itself says that some of that is missing: then it is put again when its parts are there.
 fn missing_manifests(graph: &Graph, survey: &Survey) -> Vec<Vec<usize>> {
     let manifests = graph.manifests();
-    let is_there = |digest: &Digest| survey.manifests.get(digest) == Some(&Presence::Present);
+    let trusted = trusted_manifests(graph, survey);
+    let root = graph.root().raw.digest();
     // Parents come after their children in the graph, so one walk backwards finds what is wanted.
-    let mut wanted: HashSet<&Digest> = HashSet::from([graph.root().raw.digest()]);
+    let mut wanted: HashSet<&Digest> = HashSet::from([root]);
     for manifest in manifests.iter().rev() {
-        if wanted.contains(&manifest.descriptor.digest) {
-            wanted.extend(children(manifest).iter().filter(|child| !is_there(child)));
+        let digest = &manifest.descriptor.digest;
+        if survey.thorough && !trusted.contains(digest) {
+            wanted.insert(digest);
+        }
+        if wanted.contains(digest) {
+            wanted.extend(children(manifest).iter().filter(|child| !trusted.contains(child)));
         }
     }
     let mut steps: Vec<Vec<usize>> = Vec::new();
@@ -159,14 +170,36 @@ fn missing_manifests(graph: &Graph, survey: &Survey) -> Vec<Vec<usize>> {
     steps
 }
 
+/// The manifests that are there with all that they name, as far as the registry tells.
+fn trusted_manifests<'a>(graph: &'a Graph, survey: &Survey) -> HashSet<&'a Digest> {
+    let absent = |blob: &Digest| survey.blobs.get(blob) == Some(&Presence::Absent);
+    let mut trusted = HashSet::new();
+    let mut broken = HashSet::new();
+    // Children come before their parents.
+    for manifest in graph.manifests() {
+        let digest = &manifest.descriptor.digest;
+        let presence = survey.manifests.get(digest);
+        let lacks_parts = manifest.content.as_ref().is_some_and(|content| {
+            content.blobs.iter().any(absent)
+                || content.manifests.iter().any(|child| broken.contains(child))
+        });
+        if presence == Some(&Presence::Absent) || lacks_parts {
+            broken.insert(digest);
+        } else if presence == Some(&Presence::Present) {
+            trusted.insert(digest);
+        }
+    }
+    trusted
+}
+
 fn children(manifest: &ManifestNode) -> &[Digest] {
     manifest.content.as_ref().map_or(&[], |content| &content.manifests)
 }
 
 /// A refusal that still wants to know its repository.
-type Refuse = Box<dyn FnOnce(&Repository) -> Refusal>;
+pub(crate) type Refuse = Box<dyn FnOnce(&Repository) -> Refusal>;
 
-fn plan_tag(
+pub(crate) fn plan_tag(
     tag: &Tag,
     presence: &ManifestPresence,
     root: &Digest,

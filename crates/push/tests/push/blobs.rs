@@ -203,3 +203,77 @@ async fn a_file_that_is_cut_short_while_it_is_pushed_is_named() {
     assert_failed(&finished, FailureClass::Image, "has changed while it was read");
     assert_eq!(registry.calls(Call::TagPut).len(), 0);
 }
+
+#[tokio::test]
+async fn a_registry_that_takes_no_patch_gets_blobs_whole() {
+    let registry = TestRegistry::start(TestOptions {
+        modes: Modes { refuses_patch: true, ..Modes::default() },
+        ..TestOptions::default()
+    });
+    let finished = push(&registry, &large(), &["v1"]).await;
+    assert_pushed(&finished, &registry, &large(), &["v1"]);
+    let image = ImageBuilder::new(6).layers(3, 400_000).build();
+    let how = How { chunk_size: Some(100_000), ..How::default() };
+    let finished = how.push(&registry.host(), &image, &["v2"]).await;
+    assert_pushed(&finished, &registry, &image, &["v2"]);
+}
+
+#[tokio::test]
+async fn chunks_that_are_put_in_the_wrong_order_end_in_a_whole_body() {
+    let registry = TestRegistry::start(TestOptions {
+        modes: Modes { ignores_content_range: true, ..Modes::default() },
+        ..TestOptions::default()
+    });
+    // The chunk arrives, its answer does not, and the registry is not asked where it is.
+    registry.fault(on(Call::UploadPatch).skip(1).once().lose_reply());
+    registry.fault(on(Call::UploadGet).once().with_header("range", "0-99999"));
+    let image = ImageBuilder::new(7).layers(1, 400_000).build();
+    let how = How { chunk_size: Some(100_000), ..How::default() };
+    let finished = how.push(&registry.host(), &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+}
+
+#[tokio::test]
+async fn the_slower_of_two_that_push_one_blob_looks_whether_it_is_there() {
+    for (status, code) in [(400, "BLOB_UPLOAD_INVALID"), (400, "UNKNOWN"), (409, "CONFLICT")] {
+        let registry = TestRegistry::plain();
+        let change = move |_: &_, reply: &mut windlass_testkit::Reply| {
+            reply.status = status.try_into().unwrap();
+            reply.body = format!(r#"{{"errors":[{{"code":"{code}"}}]}}"#).into();
+        };
+        registry.fault(on(Call::UploadPut).garble(change));
+        let finished = push(&registry, &small(), &["v1"]).await;
+        assert_pushed(&finished, &registry, &small(), &["v1"]);
+        assert_eq!(arrived(&registry), size(&small()), "{status} {code}");
+    }
+}
+
+#[tokio::test]
+async fn of_several_troubles_the_one_with_the_body_is_told() {
+    let registry = with_sessions(Sessions::Delete);
+    registry.fault(on(Call::UploadPut).refuse(507, "UNKNOWN", "no space left on device"));
+    registry.fault(on(Call::UploadGet).answer(404));
+    let how = How { retry_for: Duration::from_millis(400), ..How::default() };
+    let finished = how.push(&registry.host(), &small(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Unreachable, "no space left on device");
+}
+
+#[tokio::test]
+async fn no_lie_about_a_session_is_believed_for_ever() {
+    // What a status says: less than was there, more than was sent, nothing, nonsense.
+    for range in ["0-9", "0-99999999", "", "bytes=1-2"] {
+        let registry = TestRegistry::plain();
+        registry.fault(on(Call::UploadPatch).answer(416));
+        registry.fault(if range.is_empty() {
+            on(Call::UploadGet).without_header("range")
+        } else {
+            on(Call::UploadGet).with_header("range", range)
+        });
+        let image = ImageBuilder::new(8).layers(1, 300_000).build();
+        let how =
+            How { chunk_size: Some(100_000), retry_for: Duration::from_secs(2), ..How::default() };
+        let finished = how.push(&registry.host(), &image, &["v1"]).await;
+        assert!(finished.failure.is_some(), "{range:?}");
+        assert!(registry.calls(Call::UploadPatch).len() < 30, "{range:?}");
+    }
+}

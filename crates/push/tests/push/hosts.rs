@@ -85,7 +85,7 @@ async fn a_redirect_that_would_turn_a_write_into_a_read_is_an_error() {
     let registry = TestRegistry::plain();
     registry.fault(on(Call::ManifestPut).redirect(302, ""));
     let finished = push(&registry, &image(), &["v1"]).await;
-    assert_failed(&finished, FailureClass::Unreachable, "would turn it into a GET");
+    assert_failed(&finished, FailureClass::Rejected, "would turn it into a GET");
     assert_eq!(registry.calls(Call::TagPut).len(), 0);
 }
 

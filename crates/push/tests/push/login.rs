@@ -227,3 +227,17 @@ async fn a_real_registry_with_tokens_behind_tls_of_a_private_authority() {
     assert_eq!(tags(&finished).len(), 2);
     assert_eq!(tokens.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn a_registry_that_refuses_every_body_is_not_asked_for_ever() {
+    let tokens = token_server();
+    let registry = behind(&tokens);
+    let challenge =
+        format!("Bearer realm=\"{}\",service=\"registry\",error=\"invalid_token\"", tokens.realm());
+    let refusal = on(Call::UploadPut).answer(401).header("www-authenticate", &challenge);
+    let refusal = registry.fault(refusal.error("UNAUTHORIZED", "not for you").after_body());
+    let image = ImageBuilder::new(4).layers(1, 500_000).build();
+    let finished = as_me().push(&registry.host(), &image, &["v1"]).await;
+    assert_failed(&finished, FailureClass::Authentication, "not for you");
+    assert!(refusal.fired() <= 6, "{}", refusal.fired());
+}

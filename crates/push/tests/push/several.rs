@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use windlass_push::TagStatus::{Created, Failed, Skipped};
-use windlass_push::{FailureClass, Interrupt, Silent, TagStatus};
+use windlass_push::{FailureClass, Interrupt, Outcome, Silent, TagStatus};
 use windlass_testkit::{
     Call, Gate, Image, ImageBuilder, Layer, Modes, Mount, TestOptions, TestRegistry, on,
 };
@@ -155,4 +155,72 @@ async fn a_stop_in_the_middle_leaves_no_session_and_no_tag() {
     registry.heal();
     let finished = push(&registry, &image(), &["v1"]).await;
     assert_pushed(&finished, &registry, &image(), &["v1"]);
+}
+
+#[tokio::test]
+async fn a_push_can_be_given_to_another_task() {
+    let registry = TestRegistry::plain();
+    let how = How::default();
+    let pusher = Arc::new(how.pusher(&registry.host()));
+    let job = how.job(&image(), &names(&registry, &["app"]), &["v1"]).await;
+    let task = tokio::spawn(async move { pusher.push(job).await });
+    assert_pushed(&in_time(task).await.unwrap(), &registry, &image(), &["v1"]);
+}
+
+#[tokio::test]
+async fn a_push_that_fails_leaves_the_uploads_of_others_alone() {
+    let registry = TestRegistry::plain();
+    let gate = Gate::new();
+    registry.fault(on(Call::UploadPut).repository("good").hold_before(&gate));
+    registry.fault(on(Call::UploadPut).repository("bad").refuse(403, "DENIED", "no"));
+    let how = How::default();
+    let pusher = Arc::new(how.pusher(&registry.host()));
+    let other = ImageBuilder::new(2).layers(1, 100_000).build();
+    let good = how.job(&image(), &names(&registry, &["good"]), &["v1"]).await;
+    let bad = how.job(&other, &names(&registry, &["bad"]), &["v1"]).await;
+    let task = tokio::spawn({
+        let pusher = pusher.clone();
+        async move { pusher.push(good).await }
+    });
+    let waiting = gate.clone();
+    tokio::task::spawn_blocking(move || waiting.block_for(4)).await.unwrap();
+    assert!(in_time(pusher.push(bad)).await.failure.is_some());
+    let cancelled = registry.calls(Call::UploadDelete);
+    assert!(cancelled.iter().all(|call| call.repository.as_deref() == Some("bad")));
+    gate.open();
+    assert!(in_time(task).await.unwrap().failure.is_none());
+}
+
+#[tokio::test]
+async fn a_job_whose_tags_are_all_set_is_pushed_whatever_becomes_of_the_next() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::TagPut).repository("b").refuse(400, "TAG_INVALID", "no"));
+    let how = How::default();
+    let pusher = how.pusher(&registry.host());
+    let jobs = [
+        how.job(&image(), &names(&registry, &["a"]), &["v1"]).await,
+        how.job(&image(), &names(&registry, &["b"]), &["v1"]).await,
+    ];
+    let silent = Arc::new(Silent);
+    let finished = in_time(pusher.push_all(&jobs, silent, std::future::pending())).await;
+    assert!(finished.failure.is_some());
+    let outcomes: Vec<_> = finished.receipts.iter().map(|receipt| receipt.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Pushed, Outcome::Failed]);
+    assert!(finished.receipts[0].error.is_none());
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_as_the_push_would() {
+    let registry = TestRegistry::plain();
+    let how = How::default();
+    let repositories = names(&registry, &["a", "b"]);
+    let counts = |finished: &windlass_push::Finished| -> Vec<(u64, u64)> {
+        let repositories = finished.receipts[0].repositories.iter();
+        repositories.map(|receipt| (receipt.blobs.uploaded, receipt.blobs.mounted)).collect()
+    };
+    let job = how.job(&image(), &repositories, &["v1"]).await;
+    let silent = Arc::new(Silent);
+    let planned =
+        how.pusher(&registry.host()).plan_only(&[job], silent, std::future::pending()).await;
+    assert_eq!(counts(&planned), [(4, 0), (0, 4)]);
 }

@@ -126,3 +126,25 @@ async fn a_tag_that_is_not_where_it_is_expected_is_refused() {
     let finished = in_time(how.pusher(&registry.host()).push(job)).await;
     assert_failed(&finished, FailureClass::Tag, "expected was nothing");
 }
+
+#[tokio::test]
+async fn a_tag_that_somebody_else_sets_meanwhile_is_not_overwritten() {
+    let registry = TestRegistry::plain();
+    let other = ImageBuilder::new(9).layers(1, 100).build();
+    registry.seed("app", &other, Some("v1"));
+    // When it was asked first, it was not there.
+    registry.fault(on(Call::ManifestHead).tag("v1").once().answer(404));
+    let how = How { tag_policy: TagPolicy::Create, ..How::default() };
+    let finished = how.push(&registry.host(), &image(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Tag, "may not be moved");
+    assert_eq!(registry.tag("app", "v1").as_ref(), Some(other.digest()));
+}
+
+#[tokio::test]
+async fn a_tag_that_the_registry_has_no_time_for_is_no_refusal() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::TagPut).answer(429));
+    let finished = soon().push(&registry.host(), &image(), &["v1", "v2"]).await;
+    assert_failed(&finished, FailureClass::Unreachable, "429");
+    assert_eq!(tags(&finished), [Failed, Skipped]);
+}

@@ -53,7 +53,13 @@ impl RepositoryClient {
     pub async fn head_blob(&self, digest: &Digest) -> Result<Presence, Error> {
         let call = self.blob_call("ask for", digest, &format!("blobs/{digest}"));
         let reply = call.method(Method::HEAD).send().await?;
-        self.presence(reply, "ask for", digest)
+        match reply.status.as_u16() {
+            200..=299 if reply.is_about_other_than(digest) => Ok(Presence::Unknown),
+            200..=299 => Ok(Presence::Present),
+            404 => Ok(Presence::Absent),
+            401 => Err(self.error(&operation("ask for", digest, self), reply.into_error_kind())),
+            _ => Ok(Presence::Unknown),
+        }
     }
 
     /// Opens a blob for reading. Distribution-spec, §"Pulling blobs".
@@ -71,7 +77,7 @@ impl RepositoryClient {
     /// Distribution-spec, §"Pushing blobs", §"Mounting a blob from another repository".
     ///
     /// Dropped before its end, it leaves an upload session behind; see
-    /// [`Client::cancel_sessions`](crate::Client::cancel_sessions).
+    /// [`cancel_sessions`](Self::cancel_sessions).
     pub async fn push_blob(
         &self,
         source: Arc<dyn BlobSource>,
@@ -99,12 +105,6 @@ impl RepositoryClient {
         Ok(reply.status == StatusCode::CREATED)
     }
 
-    /// An error of pushing a blob that was found by the caller, in this client's words.
-    #[must_use]
-    pub fn refuse_to_push(&self, digest: &Digest, problem: String) -> Error {
-        self.error(&operation("push", digest, self), ErrorKind::Protocol(problem))
-    }
-
     /// Asks an upload session to end. Nothing follows from a refusal: registries end sessions by
     /// themselves, and some demand the right to delete for this.
     pub(crate) async fn cancel_upload(&self, location: &str) {
@@ -117,15 +117,6 @@ impl RepositoryClient {
 
     fn blob_call(&self, verb: &str, digest: &Digest, path: &str) -> Call<'_> {
         self.call(operation(verb, digest, self), path)
-    }
-
-    fn presence(&self, reply: Reply, verb: &str, digest: &Digest) -> Result<Presence, Error> {
-        match reply.status.as_u16() {
-            200..=299 => Ok(Presence::Present),
-            404 => Ok(Presence::Absent),
-            401 => Err(self.error(&operation(verb, digest, self), reply.into_error_kind())),
-            _ => Ok(Presence::Unknown),
-        }
     }
 
     /// The `Location` of an answer, made absolute, otherwise byte for byte.

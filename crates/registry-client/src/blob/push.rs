@@ -16,7 +16,7 @@ use super::{BlobProgress, Pushed, operation};
 use crate::auth::Scopes;
 use crate::client::{OpenSession, RepositoryClient};
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Call, Target};
+use crate::exchange::{Call, Target, Trouble};
 use crate::http::{Body, location};
 use crate::reply::Reply;
 use crate::retry::{Patience, Verdict};
@@ -39,19 +39,30 @@ pub(super) struct BlobPush<'a> {
     source: Arc<dyn BlobSource>,
     mount_from: Option<&'a RepositoryName>,
     progress: Option<BlobProgress>,
-    session: Option<OpenSession<'a>>,
+    session: Option<OpenSession>,
     /// Bytes handed over, in all tries.
     sent: Arc<AtomicU64>,
     /// The last answer was a status of the session.
     asked: bool,
     resumed: bool,
+    /// How often in a row a body was refused with a 401 that a new login might mend.
+    logins_renewed: u32,
+    /// What was last said to a body.
+    trouble: Option<Error>,
 }
 
 /// What a step came to, and the trouble behind it where there was some.
 struct Came {
     outcome: Outcome,
-    trouble: Option<ErrorKind>,
-    pause: Option<Duration>,
+    trouble: Option<Trouble>,
+}
+
+/// What of a request's body has gone out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    NoBody,
+    Nothing,
+    Some,
 }
 
 impl<'a> BlobPush<'a> {
@@ -71,27 +82,29 @@ impl<'a> BlobPush<'a> {
             sent: Arc::default(),
             asked: false,
             resumed: false,
+            logins_renewed: 0,
+            trouble: None,
         }
     }
 }
 
 impl BlobPush<'_> {
     pub(super) async fn run(&mut self) -> Result<Pushed, Error> {
-        let mut upload = Upload::new(
-            self.source.size(),
-            UploadOptions {
-                chunk: self.client.host.profile.chunk(self.client.host.options.chunk_size),
-                stream_above: STREAM_ABOVE,
-            },
-        );
-        let mut patience = Patience::new(self.client.host.options.retry_for);
-        let mut acknowledged = 0;
+        let host = &self.client.host;
+        let options = UploadOptions {
+            chunk: host.profile.chunk(host.options.chunk_size),
+            stream_above: STREAM_ABOVE,
+            whole_only: host.profile.whole_only(),
+        };
+        let mut upload = Upload::new(self.source.size(), options);
+        let mut patience = Patience::default();
+        let mut furthest = 0;
         let mut next = upload.start();
         loop {
             let came = match &next.step {
                 Step::Open if self.mount_from.is_some() => match self.mount().await? {
                     Some(Outcome::Stored) => return Ok(Pushed::Mounted),
-                    Some(outcome) => Came { outcome, trouble: None, pause: None },
+                    Some(outcome) => came(outcome),
                     None => continue,
                 },
                 step => self.take(step).await?,
@@ -99,33 +112,43 @@ impl BlobPush<'_> {
             if came.outcome == Outcome::BadDigest {
                 self.check_source().await?;
             }
-            let chunk = upload.chunk();
+            let is_question = matches!(next.step, Step::Ask { .. } | Step::Check);
             next = upload.next(&next.step, came.outcome);
-            if upload.chunk() != chunk
-                && let Some(learned) = upload.chunk()
-            {
-                self.client.host.profile.learn_chunk(learned);
-            }
-            self.resumed |= self.asked && upload.acknowledged() > 0;
-            if upload.acknowledged() > acknowledged {
+            self.learn(&upload);
+            self.resumed |= self.asked && upload.offset() > 0;
+            if upload.furthest() > furthest {
+                furthest = upload.furthest();
                 patience.moved_forward();
             }
-            acknowledged = upload.acknowledged();
             match &next.step {
                 Step::Done => {
                     self.end_session();
                     let sent = self.sent.load(Ordering::Relaxed);
                     return Ok(Pushed::Uploaded { sent, resumed: self.resumed });
                 }
-                Step::GiveUp(why) => return Err(self.give_up(*why, came.trouble)),
+                Step::GiveUp(why) => return Err(self.give_up(*why, came.trouble, is_question)),
                 _ => {}
             }
-            if next.wait {
-                let trouble = came.trouble.unwrap_or_else(|| {
-                    ErrorKind::Protocol("it answers, and nothing moves forward".to_owned())
-                });
-                self.call_open().wait(&mut patience, came.pause, trouble).await?;
+            let told = match (next.wait, came.trouble) {
+                (true, trouble) => {
+                    let trouble = trouble.unwrap_or_else(nothing_moves);
+                    Some(self.call_open().wait(&mut patience, trouble).await?)
+                }
+                (false, trouble) => trouble.map(|trouble| self.error(trouble.kind)),
+            };
+            if !is_question && told.is_some() {
+                self.trouble = told;
             }
+        }
+    }
+
+    fn learn(&self, upload: &Upload) {
+        let profile = &self.client.host.profile;
+        if let Some(chunk) = upload.learned_chunk() {
+            profile.learn_chunk(chunk);
+        }
+        if upload.whole_only() {
+            profile.learn_whole_only();
         }
     }
 
@@ -151,18 +174,24 @@ impl BlobPush<'_> {
         let before = self.sent.load(Ordering::Relaxed);
         let _large = if body_length > LARGE { self.client.host.limits.body().await } else { None };
         let result = call.once().await;
-        let untouched = body_length > 0 && self.sent.load(Ordering::Relaxed) == before;
+        let moved = self.sent.load(Ordering::Relaxed) > before;
+        let body = match (body_length, moved) {
+            (0, _) => Sent::NoBody,
+            (_, false) => Sent::Nothing,
+            (_, true) => Sent::Some,
+        };
         match result {
-            Ok(reply) => self.understand(step, reply, untouched),
-            Err(failure) => {
+            Ok(reply) => self.understand(step, reply, body),
+            Err(kind) => {
                 // What no time mends ends here; the rest is told to the machine, which says
                 // whether and what to ask.
-                let pause = match call.judge(&failure) {
-                    Verdict::Fatal => return Err(call.error(failure)),
+                let pause = match call.judge(&kind) {
+                    Verdict::Fatal => return Err(call.error(kind)),
                     Verdict::Retry { pause } => pause,
                 };
-                let outcome = if untouched { Outcome::Untouched } else { Outcome::Broken };
-                Ok(Came { outcome, trouble: Some(failure), pause })
+                let outcome =
+                    if body == Sent::Nothing { Outcome::Untouched } else { Outcome::Broken };
+                Ok(Came { outcome, trouble: Some(Trouble { kind, pause, moved }) })
             }
         }
     }
@@ -188,65 +217,92 @@ impl BlobPush<'_> {
         Ok(match reply.status {
             StatusCode::CREATED => Some(Outcome::Stored),
             StatusCode::ACCEPTED => {
-                let came = self.understand(&Step::Open, reply, false)?;
-                Some(came.outcome)
+                Some(self.understand(&Step::Open, reply, Sent::NoBody)?.outcome)
             }
             _ => None,
         })
     }
 
     /// Reads an answer as the outcome of a step.
-    fn understand(&mut self, step: &Step, reply: Reply, untouched: bool) -> Result<Came, Error> {
+    fn understand(&mut self, step: &Step, reply: Reply, body: Sent) -> Result<Came, Error> {
+        if reply.status.is_success() {
+            if matches!(step, Step::Put { .. } | Step::Patch { .. }) {
+                self.logins_renewed = 0;
+            }
+            return self.understand_success(step, &reply);
+        }
         let status = reply.status.as_u16();
-        match (step, status) {
-            (Step::Open, 201) | (Step::Put { .. }, 201) | (Step::Check, 200..=299) => {
-                return Ok(came(Outcome::Stored));
-            }
-            (Step::Open, 200..=299) => {
-                let location = self.client.location(&reply).map_err(|kind| self.error(kind))?;
-                self.track(&location);
-                let least = reply.header(CHUNK_MIN_LENGTH).and_then(|value| value.parse().ok());
-                return Ok(came(Outcome::Opened { location, least }));
-            }
-            // ECR answers 201, Pulp 204: <https://github.com/pulp/pulp_container/issues/2199>.
-            (Step::Patch { .. }, 200..=299) => {
-                let (location, received) = self.session_state(&reply);
-                return Ok(came(Outcome::Taken { location, received }));
-            }
-            (Step::Ask { .. }, 200..=299) => {
-                self.asked = true;
-                let (location, received) = self.session_state(&reply);
-                return Ok(came(Outcome::Status { location, received }));
-            }
-            (Step::Check, 404) => return Ok(came(Outcome::Absent)),
-            _ => {}
+        if step == &Step::Check && status == 404 {
+            return Ok(came(Outcome::Absent));
         }
         let verdict = reply.verdict();
+        // Once may be a token that ran out; twice is no.
+        let login_renewed = reply.login_renewed && self.logins_renewed == 0;
+        self.logins_renewed += u32::from(reply.login_renewed);
         let kind = reply.into_error_kind();
         let has = |code: &str| matches!(&kind, ErrorKind::Answer { body, .. } if body.has(code));
         let outcome = match (step, status) {
-            _ if verdict != Verdict::Fatal && untouched => Outcome::Untouched,
-            _ if verdict != Verdict::Fatal => Outcome::Broken,
-            // A success that is none of those defined: look whether it is one.
-            (Step::Put { .. }, 200..=299) => Outcome::Broken,
+            _ if verdict != Verdict::Fatal && body == Sent::Nothing => Outcome::Untouched,
+            _ if verdict != Verdict::Fatal || login_renewed => Outcome::Broken,
+            (_, 401 | 403) => Outcome::Refused,
             (Step::Put { .. }, _) if has("DIGEST_INVALID") => Outcome::BadDigest,
             (_, 413) => Outcome::TooLarge,
             // GHCR's word for a chunk above 4 MiB, <https://github.com/oras-project/rust-oci-client/issues/35>.
             (_, 416) if says_too_large(&kind) => Outcome::TooLarge,
             (_, 416) => Outcome::OutOfStep,
-            (Step::Ask { .. }, 400..=499) if status != 401 => Outcome::SessionGone,
+            (Step::Ask { .. }, 400..=499) => Outcome::SessionGone,
             (Step::Put { .. } | Step::Patch { .. }, 404 | 409) => Outcome::SessionGone,
             // Nexus says so to the slower of two that push one blob,
             // <https://github.com/sonatype/nexus-public/issues/967>.
             _ if has("BLOB_UPLOAD_INVALID") || has("BLOB_UPLOAD_UNKNOWN") => Outcome::SessionGone,
-            (Step::Check, _) if status != 401 => Outcome::Absent,
+            (Step::Patch { .. }, 400 | 405 | 411 | 415 | 501) => Outcome::NoPatch,
+            // Of two that push one blob the slower may be told anything.
+            (Step::Put { .. }, _) => Outcome::Doubtful,
+            (Step::Check, _) => Outcome::Absent,
             _ => Outcome::Refused,
         };
         let pause = match verdict {
             Verdict::Retry { pause } => pause,
             Verdict::Fatal => None,
         };
-        Ok(Came { outcome, trouble: Some(kind), pause })
+        Ok(Came { outcome, trouble: Some(Trouble { kind, pause, moved: body == Sent::Some }) })
+    }
+
+    fn understand_success(&mut self, step: &Step, reply: &Reply) -> Result<Came, Error> {
+        let (digest, created) = (self.source.digest(), reply.status == StatusCode::CREATED);
+        Ok(match step {
+            Step::Check if reply.is_about_other_than(digest) => came(Outcome::Absent),
+            Step::Check => came(Outcome::Stored),
+            // What has another digest than it should was damaged on its way.
+            Step::Put { .. } if created && reply.is_about_other_than(digest) => {
+                came(Outcome::BadDigest)
+            }
+            Step::Put { .. } if created => came(Outcome::Stored),
+            Step::Open if reply.status == StatusCode::ACCEPTED => {
+                let location = self.client.location(reply).map_err(|kind| self.error(kind))?;
+                self.track(&location);
+                let least = reply.header(CHUNK_MIN_LENGTH).and_then(|value| value.parse().ok());
+                came(Outcome::Opened { location, least })
+            }
+            // A success that is none of those defined: look whether it is one.
+            Step::Put { .. } | Step::Open => {
+                let problem = format!("{} is no answer to an upload", reply.status);
+                let kind = ErrorKind::Protocol(problem);
+                let trouble = Some(Trouble { kind, pause: None, moved: false });
+                Came { outcome: Outcome::Doubtful, trouble }
+            }
+            // ECR answers 201, Pulp 204: <https://github.com/pulp/pulp_container/issues/2199>.
+            Step::Patch { .. } => {
+                let (location, received) = self.session_state(reply);
+                came(Outcome::Taken { location, received })
+            }
+            Step::Ask { .. } => {
+                self.asked = true;
+                let (location, received) = self.session_state(reply);
+                came(Outcome::Status { location, received })
+            }
+            Step::Done | Step::GiveUp(_) => came(Outcome::Stored),
+        })
     }
 
     fn session_state(&mut self, reply: &Reply) -> (Option<String>, Option<u64>) {
@@ -329,11 +385,16 @@ impl BlobPush<'_> {
         Err(self.digest_error(found))
     }
 
-    fn give_up(&self, why: GiveUp, trouble: Option<ErrorKind>) -> Error {
-        match (why, trouble) {
-            (GiveUp::Digest, _) => self.digest_error(self.source.digest().clone()),
-            (GiveUp::Refused | GiveUp::TooLarge, Some(kind)) => self.error(kind),
-            (_, None) => self.error(ErrorKind::Protocol("it refuses without a word".to_owned())),
+    fn give_up(&mut self, why: GiveUp, last: Option<Trouble>, is_question: bool) -> Error {
+        if why == GiveUp::Digest {
+            return self.digest_error(self.source.digest().clone());
+        }
+        // What was said to the body tells more than what was said to the questions after it.
+        match (self.trouble.take(), last) {
+            (_, Some(last)) if !is_question => self.error(last.kind),
+            (Some(error), _) => error,
+            (None, Some(last)) => self.error(last.kind),
+            (None, None) => self.error(ErrorKind::Protocol("it refuses without a word".to_owned())),
         }
     }
 
@@ -347,10 +408,9 @@ impl BlobPush<'_> {
     }
 
     fn track(&mut self, location: &str) {
-        let name = self.client.repository.name();
         match &self.session {
-            Some(session) => session.moved(name, location),
-            None => self.session = Some(self.client.host.track_session(name, location)),
+            Some(session) => session.moved(location),
+            None => self.session = Some(self.client.track_session(location)),
         }
     }
 
@@ -361,8 +421,13 @@ impl BlobPush<'_> {
     }
 }
 
+fn nothing_moves() -> Trouble {
+    let kind = ErrorKind::Protocol("it answers, and nothing moves forward".to_owned());
+    Trouble { kind, pause: None, moved: false }
+}
+
 fn came(outcome: Outcome) -> Came {
-    Came { outcome, trouble: None, pause: None }
+    Came { outcome, trouble: None }
 }
 
 fn with_range(call: Call<'_>, offset: u64, length: u64) -> Call<'_> {

@@ -15,11 +15,19 @@ pub(crate) struct Upload {
     sent: u64,
     /// A chunk's size, where bodies are limited.
     chunk: Option<u64>,
+    /// The largest body that was not refused as too large, where one was.
+    ceiling: Option<u64>,
+    /// The registry takes no PATCH.
+    whole_only: bool,
+    /// The most bytes that any session has had.
+    furthest: u64,
     /// Complaints in a row that the session is elsewhere.
     idle_answers: u32,
-    /// Sessions in a row that the registry has lost before they held anything.
-    lost_sessions: u32,
+    /// Answers that threw it back since it was last further than ever before.
+    setbacks: u32,
     bad_digests: u32,
+    /// The next look whether the blob is there decides.
+    doubted: bool,
 }
 
 /// What an upload may do.
@@ -29,6 +37,8 @@ pub(crate) struct UploadOptions {
     pub(crate) chunk: Option<u64>,
     /// A blob above this size goes by PATCH, whose bytes more registries keep when it breaks.
     pub(crate) stream_above: u64,
+    /// The registry is known to take no PATCH.
+    pub(crate) whole_only: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +141,10 @@ pub(crate) enum Outcome {
     TooLarge,
     /// The bytes that arrived have another digest.
     BadDigest,
+    /// PATCH is not to be had.
+    NoPatch,
+    /// A refusal of the last request, or an odd success: it stands if the blob is not there.
+    Doubtful,
     /// No answer, or one that says nothing: the connection broke, a gateway failed.
     Broken,
     /// Refused before a byte of the body left (a 401 since healed, a 429): nothing has changed.
@@ -145,23 +159,27 @@ const LEAST_CHUNK: u64 = 1 << 20;
 const LARGEST_LEAST: u64 = 1 << 30;
 /// After so many complaints in a row that it is elsewhere, the session is given up for a new one.
 const IDLE_ANSWERS: u32 = 2;
-/// After so many lost sessions in a row the registry's last word stands.
-const LOST_SESSIONS: u32 = 5;
+/// After so many answers that threw it back the registry's last word stands.
+const SETBACKS: u32 = 8;
 /// How often the registry may complain of the digest before it is believed.
 const BAD_DIGESTS: u32 = 2;
 
 impl Upload {
     pub(crate) fn new(size: u64, options: UploadOptions) -> Upload {
-        let chunk = options.chunk.map(|chunk| chunk.max(1));
+        let chunk = options.chunk.filter(|_| !options.whole_only).map(|chunk| chunk.max(1));
         Upload {
             size,
             options,
             session: None,
             sent: 0,
             chunk,
+            ceiling: None,
+            whole_only: options.whole_only,
+            furthest: 0,
             idle_answers: 0,
-            lost_sessions: 0,
+            setbacks: 0,
             bad_digests: 0,
+            doubted: false,
         }
     }
 
@@ -176,19 +194,17 @@ impl Upload {
             Outcome::Stored => at_once(Step::Done),
             Outcome::Refused => at_once(Step::GiveUp(GiveUp::Refused)),
             Outcome::Untouched => after_a_while(step.clone()),
-            Outcome::Opened { location, least } => {
-                self.session = Some(Session { location, offset: 0 });
-                self.sent = 0;
-                self.idle_answers = 0;
-                if let (Some(chunk), Some(least)) = (self.chunk, least) {
-                    self.chunk = (least <= LARGEST_LEAST).then(|| chunk.max(least));
-                }
-                at_once(self.send())
-            }
+            Outcome::Opened { location, least } => self.opened(location, least),
             Outcome::Taken { location, received } => self.taken(step, location, received),
             Outcome::Status { location, received } => self.status(location, received),
             Outcome::Broken => self.broken(step),
+            Outcome::Absent if self.doubted => at_once(Step::GiveUp(GiveUp::Refused)),
             Outcome::Absent => self.ask(),
+            Outcome::Doubtful => {
+                self.doubted = true;
+                at_once(Step::Check)
+            }
+            Outcome::NoPatch => self.no_patch(),
             Outcome::OutOfStep => self.out_of_step(step),
             Outcome::SessionGone => self.session_gone(step),
             Outcome::TooLarge => self.too_large(step),
@@ -196,14 +212,40 @@ impl Upload {
         }
     }
 
-    /// How many bytes the registry is known to have.
-    pub(crate) fn acknowledged(&self) -> u64 {
+    /// How many bytes the session is known to have.
+    pub(crate) fn offset(&self) -> u64 {
         self.session.as_ref().map_or(0, |session| session.offset)
     }
 
+    /// The most bytes that any session has had: what moves forward moves this.
+    pub(crate) fn furthest(&self) -> u64 {
+        self.furthest
+    }
+
     /// The bound on one body, where one was met: worth remembering for the host.
-    pub(crate) fn chunk(&self) -> Option<u64> {
-        self.chunk
+    pub(crate) fn learned_chunk(&self) -> Option<u64> {
+        self.chunk.filter(|_| self.ceiling.is_some())
+    }
+
+    /// Whether PATCH was found not to be had: worth remembering for the host.
+    pub(crate) fn whole_only(&self) -> bool {
+        self.whole_only
+    }
+
+    fn opened(&mut self, location: String, least: Option<u64>) -> Next {
+        self.session = Some(Session { location, offset: 0 });
+        self.sent = 0;
+        self.idle_answers = 0;
+        if let (Some(chunk), Some(least)) = (self.chunk, least) {
+            match self.ceiling {
+                Some(ceiling) if least > ceiling => {
+                    return at_once(Step::GiveUp(GiveUp::TooLarge));
+                }
+                None if least > LARGEST_LEAST => self.chunk = None,
+                _ => self.chunk = Some(chunk.max(least)),
+            }
+        }
+        at_once(self.send())
     }
 
     /// Sends what is missing.
@@ -219,7 +261,7 @@ impl Upload {
             // The last bytes go with the PUT: ECR has failed on an empty one,
             // <https://github.com/aws/containers-roadmap/issues/1931>.
             Some(_) => Step::Put { location, offset },
-            None if rest > 0 && self.size > self.options.stream_above => {
+            None if rest > 0 && self.size > self.options.stream_above && !self.whole_only => {
                 Step::Patch { location, offset, length: rest, ranged: offset > 0 }
             }
             None => Step::Put { location, offset },
@@ -251,6 +293,7 @@ impl Upload {
             _ => to,
         };
         self.idle_answers = 0;
+        self.reached();
         at_once(self.send())
     }
 
@@ -261,12 +304,12 @@ impl Upload {
             return at_once(Step::Open);
         };
         let (Some(received), known) = (received, session.offset) else {
-            return self.restart();
+            return self.set_back(|upload| upload.restart());
         };
         // After a wrong digest nothing that a session says of itself is believed: Quay's is one
         // byte too many, <https://github.com/quay/quay/blob/01863755/endpoints/v2/blob.py>.
         if received < known || received > sent || self.bad_digests > 0 {
-            return self.restart();
+            return self.set_back(|upload| upload.restart());
         }
         if let Some(location) = location {
             session.location = location;
@@ -275,9 +318,7 @@ impl Upload {
             self.idle_answers = 0;
         }
         session.offset = received;
-        if received > 0 {
-            self.lost_sessions = 0;
-        }
+        self.reached();
         at_once(self.send())
     }
 
@@ -294,25 +335,23 @@ impl Upload {
         match step {
             Step::Put { .. } | Step::Patch { .. } => {
                 self.idle_answers += 1;
-                waiting(if self.idle_answers > IDLE_ANSWERS { self.restart() } else { self.ask() })
+                let again = self.idle_answers > IDLE_ANSWERS;
+                waiting(self.set_back(|upload| if again { upload.restart() } else { upload.ask() }))
             }
-            _ => self.restart(),
+            _ => self.set_back(|upload| upload.restart()),
         }
     }
 
     fn session_gone(&mut self, step: &Step) -> Next {
-        self.lost_sessions += 1;
-        if self.lost_sessions > LOST_SESSIONS {
-            return at_once(Step::GiveUp(GiveUp::Refused));
-        }
         match step {
             // GHCR says so to a PUT sent twice although the first was carried out,
             // <https://github.com/GoogleContainerTools/jib/issues/4301>.
-            Step::Put { .. } => {
-                self.session = None;
-                after_a_while(Step::Check)
-            }
-            Step::Patch { .. } => waiting(self.restart()),
+            Step::Put { .. } => waiting(self.set_back(|upload| {
+                upload.session = None;
+                at_once(Step::Check)
+            })),
+            Step::Patch { .. } => waiting(self.set_back(|upload| upload.restart())),
+            // It broke before, and that was waited for.
             _ => self.restart(),
         }
     }
@@ -323,9 +362,10 @@ impl Upload {
             Step::Patch { length, .. } => *length,
             _ => return at_once(Step::GiveUp(GiveUp::TooLarge)),
         };
-        if tried <= LEAST_CHUNK {
+        if tried <= LEAST_CHUNK || self.whole_only {
             return at_once(Step::GiveUp(GiveUp::TooLarge));
         }
+        self.ceiling = Some(tried - 1);
         // Limits are round numbers as a rule: 4 MiB, 100 MB. Half of a power of two meets them.
         self.chunk = Some(((tried - 1).next_power_of_two() / 2).max(LEAST_CHUNK));
         self.session = None;
@@ -338,8 +378,37 @@ impl Upload {
             return at_once(Step::GiveUp(GiveUp::Digest));
         }
         // A registry that ignores `Content-Range` ends here after a chunk: whole, then.
-        self.chunk = self.options.chunk;
+        if self.ceiling.is_none() {
+            self.chunk = None;
+        }
         waiting(self.restart())
+    }
+
+    fn no_patch(&mut self) -> Next {
+        if self.ceiling.is_some() || self.whole_only {
+            return at_once(Step::GiveUp(GiveUp::Refused));
+        }
+        self.whole_only = true;
+        self.chunk = None;
+        self.restart()
+    }
+
+    /// Notes how far it is.
+    fn reached(&mut self) {
+        let offset = self.offset();
+        if offset > self.furthest {
+            self.furthest = offset;
+            self.setbacks = 0;
+        }
+    }
+
+    /// Goes on with `next` after an answer that threw it back, unless there were too many of them.
+    fn set_back(&mut self, next: impl FnOnce(&mut Upload) -> Next) -> Next {
+        self.setbacks += 1;
+        if self.setbacks > SETBACKS {
+            return at_once(Step::GiveUp(GiveUp::Refused));
+        }
+        next(self)
     }
 
     fn ask(&mut self) -> Next {

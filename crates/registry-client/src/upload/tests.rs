@@ -2,11 +2,12 @@
 
 use super::*;
 
-const WHOLE: UploadOptions = UploadOptions { chunk: None, stream_above: u64::MAX };
-const STREAM: UploadOptions = UploadOptions { chunk: None, stream_above: 0 };
+const WHOLE: UploadOptions =
+    UploadOptions { chunk: None, stream_above: u64::MAX, whole_only: false };
+const STREAM: UploadOptions = UploadOptions { stream_above: 0, ..WHOLE };
 
 fn chunks(chunk: u64) -> UploadOptions {
-    UploadOptions { chunk: Some(chunk), stream_above: u64::MAX }
+    UploadOptions { chunk: Some(chunk), ..WHOLE }
 }
 
 fn opened(location: &str) -> Outcome {
@@ -173,9 +174,78 @@ fn out_of_step_asks_but_not_for_ever() {
 fn sessions_are_not_lost_for_ever() {
     use Outcome::*;
     let round = [opened("/a"), SessionGone];
-    let outcomes: Vec<Outcome> = round.into_iter().cycle().take(12).collect();
-    let expected = format!("open {}patch/a@0+10 Refused", "patch/a@0+10 ~open ".repeat(5));
+    let outcomes: Vec<Outcome> = round.into_iter().cycle().take(18).collect();
+    let expected = format!("open {}patch/a@0+10 Refused", "patch/a@0+10 ~open ".repeat(8));
     check(10, STREAM, &outcomes, &expected);
+}
+
+/// Whatever comes back, as often as it likes: it ends, or it waits.
+#[test]
+fn no_circle_of_answers_goes_round_for_ever_without_waiting() {
+    use Outcome::*;
+    let least = |least| Opened { location: "/a".to_owned(), least: Some(least) };
+    let circles: [&[Outcome]; 9] = [
+        &[least(5 << 20), TooLarge],
+        &[least(1 << 62), TooLarge],
+        &[opened("/a"), taken(4 << 20), OutOfStep, status(0)],
+        &[opened("/a"), SessionGone, Absent],
+        &[opened("/a"), OutOfStep, status(None)],
+        &[opened("/a"), NoPatch],
+        &[Doubtful, Absent],
+        &[opened("/a"), taken(None), BadDigest],
+        &[opened("/a"), OutOfStep, SessionGone],
+    ];
+    for options in [WHOLE, STREAM, chunks(4 << 20)] {
+        for circle in circles {
+            let mut upload = Upload::new(40 << 20, options);
+            let mut next = upload.start();
+            let mut without_waiting = 0;
+            for outcome in circle.iter().cycle().take(1000) {
+                if matches!(next.step, Step::Done | Step::GiveUp(_)) {
+                    break;
+                }
+                without_waiting = if next.wait { 0 } else { without_waiting + 1 };
+                assert!(without_waiting < 50, "{options:?} {circle:?}");
+                next = upload.next(&next.step, outcome.clone());
+            }
+            assert!(matches!(next.step, Step::Done | Step::GiveUp(_)), "{options:?} {circle:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_refused_as_too_large_is_not_asked_for_again() {
+    use Outcome::*;
+    let mib = 1u64 << 20;
+    let opened = |least| Opened { location: "/a".to_owned(), least };
+    check(
+        6 * mib,
+        WHOLE,
+        &[opened(None), TooLarge, opened(Some(5 * mib)), TooLarge, opened(Some(5 * mib))],
+        &format!("open put/a@0 open patch/a@0+{}r open TooLarge", 5 * mib),
+    );
+}
+
+#[test]
+fn without_patch_it_goes_whole_or_not_at_all() {
+    use Outcome::*;
+    check(
+        10,
+        STREAM,
+        &[opened("/a"), NoPatch, opened("/b"), Stored],
+        "open patch/a@0+10 open put/b@0 done",
+    );
+    check(10, chunks(4), &[opened("/a"), NoPatch, opened("/b")], "open patch/a@0+4r open put/b@0");
+    let known = UploadOptions { whole_only: true, ..chunks(4) };
+    check(10, known, &[opened("/a")], "open put/a@0");
+}
+
+#[test]
+fn a_doubtful_answer_stands_if_the_blob_is_not_there() {
+    use Outcome::*;
+    check(10, WHOLE, &[opened("/a"), Doubtful, Stored], "open put/a@0 check done");
+    check(10, WHOLE, &[opened("/a"), Doubtful, Absent], "open put/a@0 check Refused");
+    check(10, WHOLE, &[Doubtful, Absent], "open check Refused");
 }
 
 #[test]
