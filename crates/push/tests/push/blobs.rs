@@ -270,8 +270,11 @@ async fn no_lie_about_a_session_is_believed_for_ever() {
             on(Call::UploadGet).with_header("range", range)
         });
         let image = ImageBuilder::new(8).layers(1, 300_000).build();
-        let how =
-            How { chunk_size: Some(100_000), retry_for: Duration::from_secs(2), ..How::default() };
+        let how = How {
+            chunk_size: Some(100_000),
+            retry_for: Duration::from_millis(600),
+            ..How::default()
+        };
         let finished = how.push(&registry.host(), &image, &["v1"]).await;
         assert!(finished.failure.is_some(), "{range:?}");
         assert!(registry.calls(Call::UploadPatch).len() < 30, "{range:?}");

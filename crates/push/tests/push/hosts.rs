@@ -38,7 +38,8 @@ fn with_elsewhere() -> (TestRegistry, TestRegistry, How) {
         forgives_violations: true,
         ..TestOptions::default()
     });
-    let how = How { login: Some(("me", "secret")), ..How::default() };
+    let retry_for = Duration::from_millis(500);
+    let how = How { login: Some(("me", "secret")), retry_for, ..How::default() };
     (registry, elsewhere, how)
 }
 

@@ -160,7 +160,7 @@ const LARGEST_LEAST: u64 = 1 << 30;
 /// After so many complaints in a row that it is elsewhere, the session is given up for a new one.
 const IDLE_ANSWERS: u32 = 2;
 /// After so many answers that threw it back the registry's last word stands.
-const SETBACKS: u32 = 8;
+const SETBACKS: u32 = 5;
 /// How often the registry may complain of the digest before it is believed.
 const BAD_DIGESTS: u32 = 2;
 
@@ -304,12 +304,12 @@ impl Upload {
             return at_once(Step::Open);
         };
         let (Some(received), known) = (received, session.offset) else {
-            return self.set_back(|upload| upload.restart());
+            return self.set_back(Upload::restart);
         };
         // After a wrong digest nothing that a session says of itself is believed: Quay's is one
         // byte too many, <https://github.com/quay/quay/blob/01863755/endpoints/v2/blob.py>.
         if received < known || received > sent || self.bad_digests > 0 {
-            return self.set_back(|upload| upload.restart());
+            return self.set_back(Upload::restart);
         }
         if let Some(location) = location {
             session.location = location;
@@ -338,7 +338,7 @@ impl Upload {
                 let again = self.idle_answers > IDLE_ANSWERS;
                 waiting(self.set_back(|upload| if again { upload.restart() } else { upload.ask() }))
             }
-            _ => self.set_back(|upload| upload.restart()),
+            _ => self.set_back(Upload::restart),
         }
     }
 
@@ -350,7 +350,7 @@ impl Upload {
                 upload.session = None;
                 at_once(Step::Check)
             })),
-            Step::Patch { .. } => waiting(self.set_back(|upload| upload.restart())),
+            Step::Patch { .. } => waiting(self.set_back(Upload::restart)),
             // It broke before, and that was waited for.
             _ => self.restart(),
         }

@@ -174,8 +174,8 @@ fn out_of_step_asks_but_not_for_ever() {
 fn sessions_are_not_lost_for_ever() {
     use Outcome::*;
     let round = [opened("/a"), SessionGone];
-    let outcomes: Vec<Outcome> = round.into_iter().cycle().take(18).collect();
-    let expected = format!("open {}patch/a@0+10 Refused", "patch/a@0+10 ~open ".repeat(8));
+    let outcomes: Vec<Outcome> = round.into_iter().cycle().take(12).collect();
+    let expected = format!("open {}patch/a@0+10 Refused", "patch/a@0+10 ~open ".repeat(5));
     check(10, STREAM, &outcomes, &expected);
 }
 
