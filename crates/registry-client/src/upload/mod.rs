@@ -435,7 +435,8 @@ fn after_a_while(step: Step) -> Next {
 }
 
 fn waiting(next: Next) -> Next {
-    Next { wait: true, ..next }
+    let wait = !matches!(next.step, Step::GiveUp(_));
+    Next { wait, ..next }
 }
 
 /// Reads the `Range` header of an upload: how many bytes the session has.
