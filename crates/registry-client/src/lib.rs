@@ -16,6 +16,7 @@ pub mod http;
 mod limits;
 mod manifest;
 mod origin;
+mod pages;
 mod profile;
 mod referrers;
 mod reply;

@@ -1,14 +1,13 @@
 //! Manifests and tags: whether they are there, putting them, reading them, listing.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LINK};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{Method, StatusCode};
 use windlass_oci::{Digest, MediaType, RawManifest, Reference, Tag};
 
 use crate::auth::Scopes;
 use crate::client::RepositoryClient;
 use crate::error::{Error, ErrorKind};
-use crate::exchange::{Call, Target, Trouble};
-use crate::http::location;
+use crate::exchange::{Call, Trouble};
 use crate::reply::Reply;
 use crate::retry::{Patience, Verdict};
 
@@ -33,9 +32,6 @@ pub struct PutManifest {
 
 /// The largest manifest that is read.
 const LARGEST_MANIFEST: usize = 64 << 20;
-/// The largest page of a list that is read, and how many pages.
-const LARGEST_PAGE: usize = 8 << 20;
-const MOST_PAGES: usize = 1000;
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 impl RepositoryClient {
@@ -172,27 +168,11 @@ impl RepositoryClient {
             tags: Option<Vec<String>>,
         }
         let mut tags = Vec::new();
-        let operation = format!("list the tags of {}", self.repository);
-        let mut call = self.call(operation.clone(), "tags/list");
-        for _ in 0..MOST_PAGES {
-            call = call.scopes(Scopes::pull(self.repository.name()));
-            let reply = call.send().await?;
-            if !reply.status.is_success() {
-                return Err(call.error(reply.into_error_kind()));
-            }
-            let next = next_page(&call, &reply)?;
-            let bytes = reply
-                .bytes(LARGEST_PAGE)
-                .await
-                .map_err(|error| call.error(ErrorKind::Http(error)))?;
-            let page: Page = serde_json::from_slice(&bytes).map_err(|error| {
-                call.error(ErrorKind::Protocol(format!("its list is no JSON: {error}")))
-            })?;
+        let mut pages = self.pages(format!("list the tags of {}", self.repository), "tags/list");
+        while let Some(page) = pages.next().await? {
+            let page: Page = serde_json::from_slice(&page)
+                .map_err(|error| pages.error(format!("its list is no JSON: {error}")))?;
             tags.extend(page.tags.unwrap_or_default());
-            match next {
-                Some(target) => call = Call::new(self, operation.clone(), target),
-                None => break,
-            }
         }
         Ok(tags)
     }
@@ -237,29 +217,6 @@ fn judge_put(call: &Call<'_>, reply: &Reply, manifest: &RawManifest) -> Result<P
     Ok(PutManifest { subject_is_listed: reply.header(&SUBJECT).is_some() })
 }
 
-/// The next page of a list, from `Link: <…>; rel="next"`.
-pub(crate) fn next_page(call: &Call<'_>, reply: &Reply) -> Result<Option<Target>, Error> {
-    let Some(link) = reply.header(LINK).and_then(next_link) else {
-        return Ok(None);
-    };
-    let Ok(link) = HeaderValue::from_str(link) else {
-        return Ok(None);
-    };
-    match location::resolve(&reply.uri, &link) {
-        Ok(uri) => Ok(Some(Target::Given(uri))),
-        Err(error) => Err(call.error(ErrorKind::Protocol(error.to_string()))),
-    }
-}
-
-fn next_link(value: &str) -> Option<&str> {
-    let (target, parameters) = value.trim().strip_prefix('<')?.split_once('>')?;
-    let is_next = parameters.split(';').any(|parameter| {
-        let parameter = parameter.trim().replace('"', "");
-        parameter.eq_ignore_ascii_case("rel=next")
-    });
-    is_next.then_some(target)
-}
-
 /// All kinds of manifests, so that a registry never converts one.
 fn accepted() -> String {
     let types = [
@@ -269,19 +226,4 @@ fn accepted() -> String {
         MediaType::DOCKER_INDEX,
     ];
     types.iter().map(MediaType::as_str).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_to_the_next_page() {
-        let check = |value: &str, expected: Option<&str>| assert_eq!(next_link(value), expected);
-        check(r#"</v2/a/tags/list?n=2&last=b>; rel="next""#, Some("/v2/a/tags/list?n=2&last=b"));
-        check("<https://h/x>; rel=next", Some("https://h/x"));
-        check(r#"</x>; rel="prev""#, None);
-        check("/x", None);
-        check("", None);
-    }
 }

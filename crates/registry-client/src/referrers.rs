@@ -3,49 +3,32 @@
 
 use windlass_oci::{Descriptor, Digest, Manifest, MediaType, RawManifest, Reference, Tag};
 
-use crate::auth::Scopes;
 use crate::client::RepositoryClient;
-use crate::error::{Error, ErrorKind};
-use crate::exchange::Call;
-use crate::manifest::next_page;
-
-const LARGEST_PAGE: usize = 8 << 20;
-const MOST_PAGES: usize = 1000;
+use crate::error::Error;
 
 impl RepositoryClient {
     /// The manifests whose subject is `digest`: by the API, and where the registry has none, by
     /// the fall-back tag.
     pub async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
         let operation = format!("list what refers to {digest} in {}", self.repository);
-        let mut call = self.call(operation.clone(), &format!("referrers/{digest}"));
+        let mut pages = self.pages(operation, &format!("referrers/{digest}"));
         let mut referrers = Vec::new();
-        for page in 0..MOST_PAGES {
-            call = call.scopes(Scopes::pull(self.repository.name()));
-            let reply = call.send().await?;
-            // Registries without the API answer 404 as a rule, some another refusal.
-            if page == 0 && reply.status.is_client_error() && reply.status.as_u16() != 401 {
-                return self.referrers_by_tag(digest).await;
-            }
-            if !reply.status.is_success() {
-                return Err(call.error(reply.into_error_kind()));
-            }
-            let next = next_page(&call, &reply)?;
-            let bytes = reply
-                .bytes(LARGEST_PAGE)
-                .await
-                .map_err(|error| call.error(ErrorKind::Http(error)))?;
-            let index = RawManifest::new(MediaType::OCI_INDEX, bytes);
-            match index.view() {
+        loop {
+            let page = match pages.next().await {
+                Ok(Some(page)) => page,
+                Ok(None) => return Ok(referrers),
+                // Registries without the API answer 404 as a rule, some another refusal.
+                Err(error) if referrers.is_empty() && is_no_api(&error) => {
+                    return self.referrers_by_tag(digest).await;
+                }
+                Err(error) => return Err(error),
+            };
+            match RawManifest::new(MediaType::OCI_INDEX, page).view() {
                 Ok(Manifest::Index(index)) => referrers.extend(index.manifests),
                 Ok(Manifest::Image(_)) => {}
-                Err(error) => return Err(call.error(ErrorKind::Protocol(error.to_string()))),
-            }
-            match next {
-                Some(target) => call = Call::new(self, operation.clone(), target),
-                None => break,
+                Err(error) => return Err(pages.error(error.to_string())),
             }
         }
-        Ok(referrers)
     }
 
     async fn referrers_by_tag(&self, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
@@ -60,6 +43,10 @@ impl RepositoryClient {
             _ => Vec::new(),
         })
     }
+}
+
+fn is_no_api(error: &Error) -> bool {
+    error.status().is_some_and(|status| status.is_client_error() && status.as_u16() != 401)
 }
 
 /// The tag that lists referrers where there is no API for them (distribution-spec, §"Referrers
