@@ -1,6 +1,9 @@
-//! Sizes as people type them: `10485760`, `512K`, `64M`, `1G`.
+//! The size of a chunk as people type it: `10485760`, `512K`, `64M`, `1G`.
 
-/// Reads a number of bytes, more than none, with `K`, `M` or `G` for powers of 1024.
+/// Less is a slip of the pen: each chunk is a request of its own.
+const LEAST: u64 = 64 << 10;
+
+/// Reads a number of bytes, 64K or more, with `K`, `M` or `G` for powers of 1024.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let typed = text.trim();
     let unit_at = typed.find(|next: char| !next.is_ascii_digit()).unwrap_or(typed.len());
@@ -14,7 +17,9 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     };
     let size = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
     match size {
-        Some(0) => Err("it must be more than nothing, such as 64M".to_owned()),
+        Some(..LEAST) => Err(format!(
+            "{text:?} is less than 64K; each chunk is a request of its own, 50M is usual"
+        )),
         Some(size) => Ok(size),
         None => Err(format!(
             "{text:?} is no number of bytes; write it as 10485760, 512K, 64M or 1G (K is 1024)"
@@ -33,7 +38,9 @@ mod tests {
 
     #[test]
     fn sizes() {
-        check("1", Some(1));
+        check("1", None);
+        check("65535", None);
+        check("64K", Some(64 << 10));
         check("10485760", Some(10 << 20));
         check("512K", Some(512 << 10));
         check(" 64m ", Some(64 << 20));

@@ -96,7 +96,7 @@ pub(crate) struct PushArgs {
     #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) jobs: Option<u8>,
 
-    /// The most bytes of one request's body, such as 64M
+    /// The most bytes of one request's body, 64K or more, such as 64M
     ///
     /// For registries, or proxies before them, that take no larger ones. Without it a layer is one
     /// body, whatever its size.
