@@ -102,6 +102,18 @@ pub enum FailureClass {
     Terminated,
 }
 
+impl Refusal {
+    /// The tag that it is about, and what that names, as far as it is known.
+    pub(crate) fn tag(&self) -> Option<(&Tag, Option<&Digest>)> {
+        match self {
+            Refusal::Missing { .. } => None,
+            Refusal::TagExists { tag, found, .. } => Some((tag, Some(found))),
+            Refusal::TagUnexpected { tag, found, .. } => Some((tag, found.as_ref())),
+            Refusal::TagUnknown { tag, .. } => Some((tag, None)),
+        }
+    }
+}
+
 impl Failure {
     /// What kind of trouble this is.
     #[must_use]

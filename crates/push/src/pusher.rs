@@ -215,7 +215,10 @@ impl Pusher {
                     }
                     plans.push(plan);
                 }
-                Err(more) => refusals.extend(more),
+                Err(more) => {
+                    target.refused(&more);
+                    refusals.extend(more);
+                }
             }
         }
         if refusals.is_empty() { Ok(plans) } else { Err(Failure::Refused(refusals)) }

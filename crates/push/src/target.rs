@@ -8,6 +8,7 @@ use windlass_image::Graph;
 use windlass_oci::{Digest, Tag};
 use windlass_registry_client::{Pushed, RepositoryClient};
 
+use crate::failure::Refusal;
 use crate::plan::{Expectations, Plan, TagPolicy};
 use crate::pusher::Job;
 use crate::receipt::{RepositoryReceipt, TagReceipt, TagStatus};
@@ -74,6 +75,19 @@ impl<'a> Target<'a> {
         *present = (blobs, receipt.manifests.total - plan.summary.manifests);
         for (tag, step) in receipt.tags.iter_mut().zip(&plan.tags) {
             tag.before.clone_from(&step.before);
+        }
+    }
+
+    /// Notes which tags are refused.
+    pub(crate) fn refused(&self, refusals: &[Refusal]) {
+        for refusal in refusals {
+            let Some((tag, before)) = refusal.tag() else {
+                continue;
+            };
+            if let Some(place) = self.tags().iter().position(|other| other == tag) {
+                self.note_tag(place, TagStatus::Failed, Some(refusal.to_string()));
+                self.note_tag_before(place, before);
+            }
         }
     }
 

@@ -227,7 +227,7 @@ impl RepositoryClient {
     }
 
     pub(crate) fn error(&self, operation: &str, kind: ErrorKind) -> Error {
-        Error::new(&self.host.registry, operation, kind)
+        Error::new(&self.repository, operation, kind, self.host.has_answered())
     }
 }
 

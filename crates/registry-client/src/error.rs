@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use windlass_oci::{Digest, ErrorBody, Registry};
+use windlass_oci::{Digest, ErrorBody, Registry, Repository};
 use windlass_source::SourceError;
 
 use crate::auth::{AuthError, AuthFailure};
@@ -19,9 +19,11 @@ pub struct Error(Box<Inner>);
 #[derive(Debug)]
 struct Inner {
     operation: String,
-    registry: Registry,
+    repository: Repository,
     kind: ErrorKind,
     tried: Option<Tried>,
+    /// The host gave an answer before: this is about the operation, not about the host.
+    host_has_answered: bool,
 }
 
 /// What came back.
@@ -35,6 +37,8 @@ pub enum ErrorKind {
         status: StatusCode,
         /// Its words.
         body: ErrorBody,
+        /// Of a 401 that stands: what was tried, in words.
+        login: Option<String>,
     },
     /// No credential, or one that was refused. Retried where the token server was in trouble.
     Auth(AuthError),
@@ -73,9 +77,14 @@ pub(crate) struct Tried {
 }
 
 impl Error {
-    pub(crate) fn new(registry: &Registry, operation: impl Into<String>, kind: ErrorKind) -> Error {
-        let (operation, registry) = (operation.into(), registry.clone());
-        Error(Box::new(Inner { operation, registry, kind, tried: None }))
+    pub(crate) fn new(
+        repository: &Repository,
+        operation: impl Into<String>,
+        kind: ErrorKind,
+        host_has_answered: bool,
+    ) -> Error {
+        let (operation, repository) = (operation.into(), repository.clone());
+        Error(Box::new(Inner { operation, repository, kind, tried: None, host_has_answered }))
     }
 
     pub(crate) fn tried(mut self, tried: Tried) -> Error {
@@ -127,7 +136,10 @@ impl Error {
                 Class::Unreachable
             }
             ErrorKind::Auth(_) => Class::Authentication,
-            ErrorKind::Answer { status, body } => match judge_status(*status, None, body) {
+            ErrorKind::Answer { status, body, .. } if wants_tls(*status, body) => {
+                Class::Unreachable
+            }
+            ErrorKind::Answer { status, body, .. } => match judge_status(*status, None, body) {
                 Verdict::Retry { .. } => Class::Unreachable,
                 Verdict::Fatal if matches!(status.as_u16(), 401 | 403) => Class::Authentication,
                 Verdict::Fatal => Class::Rejected,
@@ -139,10 +151,16 @@ impl Error {
     /// What the reader can do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        let registry = &self.0.registry;
+        let repository = &self.0.repository;
+        let registry = repository.registry();
         match &self.0.kind {
             ErrorKind::Http(HttpError::Source(SourceError::Changed { .. })) => {
                 Some("something writes to the image while it is pushed; push again when it is done".to_owned())
+            }
+            ErrorKind::Http(HttpError::Connect(_) | HttpError::Resolve(_))
+                if self.0.host_has_answered =>
+            {
+                Some("run again to go on where this stopped; --retry-for waits longer".to_owned())
             }
             ErrorKind::Http(HttpError::Resolve(_)) => {
                 Some(format!("is {} spelled right?", registry.endpoint()))
@@ -159,8 +177,9 @@ impl Error {
             )),
             ErrorKind::Http(HttpError::Source(_) | HttpError::Redirect(_) | HttpError::TooLarge(_)) => None,
             ErrorKind::Http(_) => Some("run again to go on where this stopped; --retry-for waits longer".to_owned()),
-            ErrorKind::Auth(error) => hint_for_login(error, registry),
-            ErrorKind::Answer { status, body } => hint_for_answer(*status, body, registry),
+            ErrorKind::Auth(error) => hint_for_login(error, repository),
+            ErrorKind::Answer { login: Some(_), .. } => Some(log_in(registry)),
+            ErrorKind::Answer { status, body, .. } => hint_for_answer(*status, body),
             ErrorKind::Protocol(_) => None,
             ErrorKind::Digest { expected, found, origin } if expected != found => {
                 Some(format!("{origin} has been changed or damaged since the image was built; build it again"))
@@ -175,16 +194,32 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
-        write!(f, "cannot {}: ", inner.operation)?;
+        let registry = inner.repository.registry();
+        match &inner.kind {
+            // What is wrong with the host is no matter of what happened to be asked first.
+            ErrorKind::Http(error) if !inner.host_has_answered && is_about_the_host(error) => {
+                write!(f, "cannot reach {}: ", registry.endpoint())?;
+            }
+            ErrorKind::Answer { login: Some(_), .. } | ErrorKind::Auth(_) => {
+                write!(f, "cannot log in to {registry}: ")?;
+            }
+            _ => write!(f, "cannot {}: ", inner.operation)?,
+        }
         match &inner.kind {
             ErrorKind::Http(HttpError::Source(error)) => error.fmt(f)?,
-            ErrorKind::Http(error) => write!(f, "{}: {error}", inner.registry.endpoint())?,
+            ErrorKind::Http(error) if !inner.host_has_answered && is_about_the_host(error) => {
+                error.fmt(f)?;
+            }
+            ErrorKind::Http(error) => write!(f, "{}: {error}", registry.endpoint())?,
             ErrorKind::Auth(error) => error.fmt(f)?,
             ErrorKind::Protocol(problem) => {
-                write!(f, "{} gave an answer that cannot be right: {problem}", inner.registry)?;
+                write!(f, "{registry} gave an answer that cannot be right: {problem}")?;
             }
-            ErrorKind::Answer { status, body } => {
-                write!(f, "{} answered {status}", inner.registry)?;
+            ErrorKind::Answer { status, body, login } => {
+                if let Some(login) = login {
+                    write!(f, "{login}; ")?;
+                }
+                write!(f, "{registry} answered {status}")?;
                 if !body.is_empty() {
                     write!(f, ": {body}")?;
                 }
@@ -193,11 +228,7 @@ impl fmt::Display for Error {
                 write!(f, "{origin} has the digest {found}, not {expected}")?;
             }
             ErrorKind::Digest { expected, origin, .. } => {
-                write!(
-                    f,
-                    "{} got other bytes than {origin} has, which are {expected}",
-                    inner.registry
-                )?;
+                write!(f, "{registry} got other bytes than {origin} has, which are {expected}")?;
             }
         }
         match inner.tried {
@@ -214,20 +245,51 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-fn hint_for_login(error: &AuthError, registry: &Registry) -> Option<String> {
+/// Whether a failure says something of the host rather than of what it was asked.
+fn is_about_the_host(error: &HttpError) -> bool {
+    match error {
+        HttpError::Resolve(_)
+        | HttpError::Connect(_)
+        | HttpError::Tls(_)
+        | HttpError::NotTls(_)
+        | HttpError::NotHttp(_)
+        | HttpError::Broken(_)
+        | HttpError::Unsent(_)
+        | HttpError::AnswerTimeout(_) => true,
+        HttpError::Stalled(_)
+        | HttpError::Uri(_)
+        | HttpError::Redirect(_)
+        | HttpError::TooLarge(_)
+        | HttpError::Source(_) => false,
+    }
+}
+
+/// A TLS port's word to plain HTTP, as Go's and nginx's servers give it.
+fn wants_tls(status: StatusCode, body: &ErrorBody) -> bool {
+    let words = body.to_string();
+    status == StatusCode::BAD_REQUEST
+        && (words.contains("HTTP request to an HTTPS server")
+            || words.contains("plain HTTP request was sent to HTTPS port"))
+}
+
+fn hint_for_login(error: &AuthError, repository: &Repository) -> Option<String> {
     Some(match error.failure() {
-        AuthFailure::NoCredentials => format!(
-            "log in (`docker login {registry}`, or podman's), or set WINDLASS_USERNAME and WINDLASS_PASSWORD"
-        ),
+        AuthFailure::NoCredentials => log_in(repository.registry()),
         AuthFailure::CredentialsRefused => format!(
-            "log in again, or as someone who may push there; `windlass auth check {registry}/NAME` shows which credential is used"
+            "log in again, or as someone who may push there; `windlass auth check {repository}` shows which credential is used"
         ),
         AuthFailure::TokenServer => "run again to go on where this stopped".to_owned(),
         AuthFailure::CredentialSource | AuthFailure::Unusable => return None,
     })
 }
 
-fn hint_for_answer(status: StatusCode, body: &ErrorBody, registry: &Registry) -> Option<String> {
+fn log_in(registry: &Registry) -> String {
+    format!(
+        "log in (`docker login {registry}`, or podman's), or set WINDLASS_USERNAME and WINDLASS_PASSWORD"
+    )
+}
+
+fn hint_for_answer(status: StatusCode, body: &ErrorBody) -> Option<String> {
     let later = matches!(judge_status(status, None, body), Verdict::Retry { .. });
     Some(match status.as_u16() {
         429 | 403 if later => {
@@ -236,8 +298,8 @@ fn hint_for_answer(status: StatusCode, body: &ErrorBody, registry: &Registry) ->
         _ if later => {
             "the registry is in trouble; run again to go on where this stopped".to_owned()
         }
-        401 => format!("`windlass auth check {registry}/NAME` shows which credential is used"),
-        403 => "does this account have the right to push there?".to_owned(),
+        400 if wants_tls(status, body) => "it speaks TLS there; leave out --plain-http".to_owned(),
+        401 | 403 => "does this account have the right to push there?".to_owned(),
         404 if body.has("NAME_UNKNOWN") => {
             "the repository does not exist, and this registry does not create it by a push"
                 .to_owned()

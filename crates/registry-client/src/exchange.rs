@@ -239,6 +239,11 @@ impl<'a> Call<'a> {
                     }
                     continue;
                 }
+                // Who has a token is known, and not allowed.
+                if !authorization.as_ref().is_some_and(Authorization::is_granted) {
+                    let origin = authorization.as_ref().and_then(Authorization::origin);
+                    return Ok(self.read(answer).await.with_login(origin));
+                }
             }
             return Ok(self.read(answer).await);
         }

@@ -7,6 +7,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use windlass_oci::{Digest, ErrorBody};
 
+use crate::auth::Origin;
 use crate::error::ErrorKind;
 use crate::http::{Answer, HttpError};
 use crate::retry::{Verdict, judge_status, retry_after};
@@ -20,6 +21,8 @@ pub(crate) struct Reply {
     pub(crate) body: ReplyBody,
     /// It is a 401, and the login has been renewed meanwhile: the same may work now.
     pub(crate) login_renewed: bool,
+    /// It is a 401 that stands: what was tried, in words.
+    pub(crate) login: Option<String>,
 }
 
 pub(crate) enum ReplyBody {
@@ -45,11 +48,20 @@ impl Reply {
             answer.prefix(ErrorBody::LIMIT).await;
             ReplyBody::Done
         };
-        Reply { status, headers, uri, body, login_renewed: false }
+        Reply { status, headers, uri, body, login_renewed: false, login: None }
     }
 
     pub(crate) fn with_login_renewed(self) -> Reply {
         Reply { login_renewed: true, ..self }
+    }
+
+    /// A 401 that nothing better can be done about than was done with a credential from `origin`.
+    pub(crate) fn with_login(self, origin: Option<&Origin>) -> Reply {
+        let login = match origin {
+            Some(origin) => format!("the credential from {origin} was refused"),
+            None => "no credential for it was found".to_owned(),
+        };
+        Reply { login: Some(login), ..self }
     }
 
     /// Whether another try may have another answer.
@@ -92,14 +104,16 @@ impl Reply {
             ReplyBody::Open(_) | ReplyBody::Done => ErrorBody::default(),
             ReplyBody::Refusal(body) => body,
         };
-        ErrorKind::Answer { status: self.status, body }
+        ErrorKind::Answer { status: self.status, body, login: self.login }
     }
 
     /// The answer of a success, its body unread.
     pub(crate) fn into_open(self) -> Result<Answer, ErrorKind> {
         match self.body {
             ReplyBody::Open(answer) => Ok(*answer),
-            ReplyBody::Refusal(body) => Err(ErrorKind::Answer { status: self.status, body }),
+            ReplyBody::Refusal(body) => {
+                Err(ErrorKind::Answer { status: self.status, body, login: self.login })
+            }
             ReplyBody::Done => Err(ErrorKind::Protocol("its answer was read already".to_owned())),
         }
     }

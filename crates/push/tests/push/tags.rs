@@ -113,7 +113,9 @@ async fn a_tag_that_may_not_move_is_refused_before_a_byte_leaves() {
     let finished = how.push(&registry.host(), &image(), &["v1", "v2"]).await;
     assert_failed(&finished, FailureClass::Tag, "may not be moved");
     assert!(registry.log()[before..].iter().all(|logged| logged.method == "HEAD"));
-    assert_eq!(tags(&finished), [Skipped, Skipped]);
+    assert_eq!(tags(&finished), [Failed, Skipped]);
+    let refused = &receipt(&finished).tags[0];
+    assert!(refused.before.is_some() && refused.error.is_some());
 }
 
 #[tokio::test]

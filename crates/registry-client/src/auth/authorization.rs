@@ -56,6 +56,12 @@ impl Authorization {
         &self.header
     }
 
+    /// Whether it is a token of a token server, which has taken the credential behind it.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        matches!(self.basis, Basis::Token(_))
+    }
+
     /// Where the credential behind it comes from; `None` for a token without one.
     #[must_use]
     pub fn origin(&self) -> Option<&Origin> {
