@@ -98,6 +98,22 @@ async fn a_stalled_body_is_given_up_and_gone_on_with() {
 }
 
 #[tokio::test]
+async fn an_answer_that_never_comes_is_given_up_and_asked_for_again() {
+    let registry = TestRegistry::plain();
+    let calls =
+        [Call::BlobHead, Call::UploadPost, Call::UploadPut, Call::ManifestPut, Call::TagPut];
+    for call in calls {
+        registry.fault(on(call).once().stall_after(0));
+    }
+    let image = ImageBuilder::new(3).layers(1, 1000).build();
+    let how = How { answer_timeout: Duration::from_millis(400), ..How::default() };
+    let finished = how.push(&registry.host(), &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    assert_eq!(registry.unused_rules().len(), 0);
+    assert!(receipt(&finished).retries >= calls.len() as u64);
+}
+
+#[tokio::test]
 async fn a_server_in_trouble_is_asked_again() {
     for status in [500, 502, 503, 504, 408, 429, 522] {
         let registry = TestRegistry::plain();
@@ -150,6 +166,35 @@ async fn chunks_are_as_small_as_wanted() {
     assert!(registry.log().iter().all(|logged| logged.received <= 300_000));
     assert_eq!(registry.calls(Call::UploadPatch).len(), 3);
     assert_eq!(arrived(&registry), size(&image));
+}
+
+#[tokio::test]
+async fn chunks_are_as_large_as_the_registry_wants_them() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::UploadPost).with_header("oci-chunk-min-length", "400000"));
+    let image = ImageBuilder::new(5).layers(1, 1_000_000).build();
+    let how = How { chunk_size: Some(300_000), ..How::default() };
+    let finished = how.push(&registry.host(), &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    let patches = registry.calls(Call::UploadPatch);
+    let sizes: Vec<u64> = patches.iter().map(|patch| patch.received).collect();
+    assert_eq!(sizes, [400_000, 400_000]);
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_where_the_last_answer_says() {
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::UploadPatch).garble(|_, reply| {
+        let location = reply.headers.get("location").unwrap().to_str().unwrap().to_owned();
+        reply.headers.insert("location", format!("{location}?moved").parse().unwrap());
+    }));
+    let image = ImageBuilder::new(5).layers(1, 400_000).build();
+    let how = How { chunk_size: Some(150_000), ..How::default() };
+    let finished = how.push(&registry.host(), &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    let moved = |call| registry.calls(call).iter().filter(|it| it.path.contains("?moved")).count();
+    // The second chunk of two, and the end of this blob's upload.
+    assert_eq!((moved(Call::UploadPatch), moved(Call::UploadPut)), (1, 1));
 }
 
 #[tokio::test]

@@ -22,10 +22,13 @@ use windlass_testkit::{Image, TestRegistry};
 pub(crate) struct How {
     pub(crate) retry_for: Duration,
     pub(crate) stall_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
     pub(crate) chunk_size: Option<u64>,
     pub(crate) login: Option<(&'static str, &'static str)>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) tag_policy: TagPolicy,
+    /// The scheme, where it is not left to be found out.
+    pub(crate) transport: Option<Transport>,
     /// Layouts that were written, kept as long as somebody may push them.
     pub(crate) written: Arc<Mutex<Vec<windlass_testkit::Layout>>>,
 }
@@ -35,10 +38,12 @@ impl Default for How {
         How {
             retry_for: Duration::from_secs(20),
             stall_timeout: Duration::from_secs(20),
+            answer_timeout: Duration::from_secs(20),
             chunk_size: None,
             login: None,
             ca_file: None,
             tag_policy: TagPolicy::Move,
+            transport: None,
             written: Arc::default(),
         }
     }
@@ -61,6 +66,8 @@ impl How {
         let http = Http::new(HttpConfig {
             tls,
             stall_timeout: self.stall_timeout,
+            head_timeout: self.answer_timeout,
+            answer_timeout: self.answer_timeout,
             ..HttpConfig::default()
         });
         let how = self.clone();
@@ -68,7 +75,7 @@ impl How {
             http,
             credentials,
             host: Arc::new(move |registry| ClientOptions {
-                transport: Transport::default_for(registry),
+                transport: how.transport.unwrap_or_else(|| Transport::default_for(registry)),
                 retry_for: how.retry_for,
                 chunk_size: how.chunk_size,
                 ..ClientOptions::default()

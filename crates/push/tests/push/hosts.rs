@@ -1,9 +1,12 @@
 //! Hosts that are not there, uploads that go on elsewhere, redirects.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_push::FailureClass;
-use windlass_testkit::{Auth, Call, Image, ImageBuilder, TestOptions, TestRegistry, on};
+use windlass_testkit::{
+    Auth, Call, Image, ImageBuilder, TestCa, TestOptions, TestRegistry, TlsOptions, on,
+};
 
 use crate::harness::*;
 
@@ -27,6 +30,7 @@ async fn a_port_where_nobody_listens_is_given_up_soon() {
     let finished = how.push(&format!("127.0.0.1:{port}"), &image(), &["v1"]).await;
     assert_failed(&finished, FailureClass::Unreachable, "no connection");
     assert!(failure(&finished).hint().unwrap().contains("windlass serve"));
+    assert!(receipt(&finished).retries > 0, "it may just be starting");
 }
 
 /// A registry that wants a password and whose uploads are taken in by another server.
@@ -55,6 +59,32 @@ async fn an_upload_at_another_host_goes_without_credentials() {
     assert!(elsewhere.log().iter().all(|logged| logged.authorization.is_none()));
     assert!(registry.log().iter().any(|logged| logged.authorization.is_some()));
     assert_eq!(registry.calls(Call::TagPut).len(), 0);
+}
+
+#[tokio::test]
+async fn the_words_of_another_host_are_not_told() {
+    let (registry, elsewhere, how) = with_elsewhere();
+    registry.fault(on(Call::UploadPost).location_at(&elsewhere.url()));
+    // As storage hosts do: the words hold what the location was signed with.
+    let words = "SignatureDoesNotMatch: hunter2";
+    elsewhere.fault(on(Call::UploadPut).refuse(403, "DENIED", words));
+    let finished = how.push(&registry.host(), &image(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Authentication, "403");
+    let told = format!("{} {:?}", failure(&finished), finished);
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[tokio::test]
+async fn an_upload_does_not_go_on_without_tls() {
+    let ca = Arc::new(TestCa::new());
+    let tls = Some(TlsOptions::new(&ca));
+    let registry = TestRegistry::start(TestOptions { tls, ..TestOptions::default() });
+    let plain = TestRegistry::plain();
+    registry.fault(on(Call::UploadPost).location_at(&plain.url()));
+    let how = How { ca_file: Some(ca.pem_file()), ..How::default() };
+    let finished = how.push(&registry.host(), &image(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Rejected, "without TLS");
+    assert_eq!(plain.log().len(), 0);
 }
 
 #[tokio::test]

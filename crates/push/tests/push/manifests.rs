@@ -1,5 +1,9 @@
 //! Manifests: lost replies, wrong answers, parts that are missing after all.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use windlass_push::FailureClass;
@@ -112,6 +116,54 @@ async fn junk_in_an_error_body_is_bounded_and_the_status_decides() {
         let words = failure(&finished).to_string();
         assert!(words.len() < 2000 && !words.contains('\u{1b}'), "{words}");
     }
+}
+
+/// Answers HEAD with 404 and all else with a refusal that does not end before `MOST` bytes of it
+/// are out. Counts them.
+fn endless(listener: &TcpListener, written: &AtomicUsize) {
+    while let Ok((stream, _)) = listener.accept() {
+        let mut reader = BufReader::new(&stream);
+        let mut line = String::new();
+        let mut is_head = false;
+        while reader.read_line(&mut line).is_ok_and(|length| length > 0) {
+            is_head |= line.starts_with("HEAD ");
+            if line != "\r\n" {
+                line.clear();
+                continue;
+            }
+            let status = if is_head { "404 Not Found" } else { "400 Bad Request" };
+            let length = if is_head { 0 } else { MOST * 2 };
+            let mut stream = &stream;
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n");
+            let mut said = stream.write_all(head.as_bytes());
+            while !is_head && said.is_ok() && written.load(Ordering::Relaxed) < MOST {
+                said = stream.write_all(&[b'x'; 1 << 16]);
+                written.fetch_add(1 << 16, Ordering::Relaxed);
+            }
+            if !is_head || said.is_err() {
+                break;
+            }
+            (is_head, line) = (false, String::new());
+        }
+    }
+}
+
+const MOST: usize = 256 << 20;
+
+#[tokio::test]
+async fn no_more_of_an_error_body_is_read_than_is_looked_at() {
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+    let host = listener.local_addr().unwrap().to_string();
+    let written = Arc::new(AtomicUsize::new(0));
+    for _ in 0..16 {
+        let (listener, written) = (listener.clone(), written.clone());
+        std::thread::spawn(move || endless(&listener, &written));
+    }
+    let finished = How::default().push(&host, &image(), &["v1"]).await;
+    assert_failed(&finished, FailureClass::Rejected, "400");
+    // What sockets swallow is more than what was read.
+    let written = written.load(Ordering::Relaxed);
+    assert!(written < MOST / 4, "{written} bytes");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! When nothing goes wrong.
 
 use windlass_oci::Algorithm;
-use windlass_testkit::{Call, ImageBuilder, IndexBuilder, Layer, TestRegistry};
+use windlass_testkit::{Call, ImageBuilder, IndexBuilder, Layer, TestOptions, TestRegistry};
 
 use crate::harness::*;
 
@@ -34,6 +34,17 @@ async fn the_root_goes_by_its_digest_before_the_tags_go_one_by_one() {
     // Two children in any order, then the root, then the tags in the order given.
     assert_eq!(puts[2], image.digest().as_str());
     assert_eq!(puts[3..], ["b", "a", "c"]);
+}
+
+#[tokio::test]
+async fn no_manifest_is_put_before_all_that_it_names_is_there() {
+    let registry =
+        TestRegistry::start(TestOptions { refuses_incomplete: true, ..TestOptions::default() });
+    let image =
+        ImageBuilder::new(2).platforms(&["linux/amd64", "linux/arm64"]).layers(2, 10_000).build();
+    let finished = push(&registry, &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    assert_eq!(registry.calls(Call::ManifestPut).len(), 3, "none was refused");
 }
 
 #[tokio::test]

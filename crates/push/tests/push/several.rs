@@ -55,6 +55,9 @@ async fn where_nothing_can_be_mounted_it_is_sent() {
         assert!(finished.failure.is_none(), "{mount:?}: {:?}", finished.failure);
         assert!(registry.has_image("a", &image()) && registry.has_image("b", &image()));
         assert_eq!(registry.bytes_uploaded(), 2 * size(&image()));
+        // An upload that was begun instead of a mount is gone on with.
+        let begun_anew = if mount == Mount::StartsUpload { 0 } else { 4 };
+        assert_eq!(registry.calls(Call::UploadPost).len(), 4 + begun_anew, "{mount:?}");
     }
 }
 

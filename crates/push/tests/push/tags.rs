@@ -91,6 +91,26 @@ async fn a_listener_that_goes_away_while_tagging_ends_it_in_time() {
 }
 
 #[tokio::test]
+async fn a_listener_that_comes_back_while_tagging_is_waited_for() {
+    let registry = TestRegistry::plain();
+    let gone = registry.fault(on(Call::TagPut).tag("v2").once().vanish());
+    let come_back = async {
+        while gone.fired() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Long enough to be missed at least once.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        registry.come_back();
+    };
+    let image = image();
+    let pushing = push(&registry, &image, &["v1", "v2", "v3"]);
+    let (finished, ()) = tokio::join!(pushing, come_back);
+    assert_pushed(&finished, &registry, &image, &["v1", "v2", "v3"]);
+    assert_eq!(tags(&finished), [Created; 3]);
+    assert!(receipt(&finished).retries >= 2);
+}
+
+#[tokio::test]
 async fn a_tag_that_names_the_image_is_left_alone_and_another_is_moved() {
     let registry = TestRegistry::plain();
     let other = ImageBuilder::new(9).layers(1, 100).build();

@@ -16,8 +16,7 @@ fn image() -> Image {
 fn assert_left_alone(registry: &TestRegistry, pause: Duration) {
     let log = registry.log();
     let limited = log.iter().find(|logged| logged.status == Some(429)).expect("a 429");
-    // What was under way when the 429 was given arrived about then. A push that did not wait would
-    // be over by now, and ask nothing after the pause.
+    // What was under way when the 429 was given arrived about then.
     let begun = limited.at + Duration::from_millis(400);
     let early: Vec<_> =
         log.iter().filter(|logged| logged.at > begun && logged.at < limited.at + pause).collect();
@@ -25,23 +24,29 @@ fn assert_left_alone(registry: &TestRegistry, pause: Duration) {
     assert!(log.iter().any(|logged| logged.at >= limited.at + pause));
 }
 
-#[tokio::test]
-async fn a_pause_in_seconds_is_kept_by_the_whole_host() {
+/// One of the uploads is refused for a while; the others are opened some time after that, when
+/// only the pause holds back what comes next.
+async fn push_into_a_pause(retry_after: &str) -> TestRegistry {
     let registry = TestRegistry::plain();
-    registry.fault(on(Call::UploadPost).skip(2).once().answer(429).header("retry-after", "1"));
+    let limited = on(Call::UploadPost).skip(2).once().answer(429);
+    registry.fault(limited.header("retry-after", retry_after));
+    registry.fault(on(Call::UploadPost).delay(Duration::from_millis(600)));
     let finished = push(&registry, &image(), &["v1"]).await;
     assert_pushed(&finished, &registry, &image(), &["v1"]);
+    registry
+}
+
+#[tokio::test]
+async fn a_pause_in_seconds_is_kept_by_the_whole_host() {
+    let registry = push_into_a_pause("1").await;
     assert_left_alone(&registry, Duration::from_millis(990));
 }
 
 #[tokio::test]
 async fn a_pause_until_a_date_is_kept_by_the_whole_host() {
-    let registry = TestRegistry::plain();
     // Dates have whole seconds: three of them are at least two from now.
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
-    registry.fault(on(Call::ManifestPut).once().answer(429).header("retry-after", &date));
-    let finished = push(&registry, &image(), &["v1"]).await;
-    assert_pushed(&finished, &registry, &image(), &["v1"]);
+    let registry = push_into_a_pause(&date).await;
     assert_left_alone(&registry, Duration::from_millis(1900));
 }
 
