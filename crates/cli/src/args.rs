@@ -20,7 +20,7 @@ pub(crate) use man::ManArgs;
 pub(crate) use push::{ExpectedTag, PushArgs, TagPolicyArg};
 pub(crate) use serve::ServeArgs;
 
-/// Hauls container images into registries, and never leaves a push half done.
+/// Hauls container images into registries, and never tags one that is not completely there.
 #[derive(Debug, Parser)]
 #[command(name = "windlass", version, max_term_width = 100)]
 pub(crate) struct Cli {

@@ -67,6 +67,14 @@ pub enum ReferenceError {
         /// The text before the digest.
         rest: String,
     },
+    /// The repository has a user's name in it, and perhaps a password.
+    #[error(
+        "repository …@{rest:?} has a login in it; write {rest} and log in by itself (WINDLASS_USERNAME and WINDLASS_PASSWORD, or docker login)"
+    )]
+    HasLogin {
+        /// The text behind the login.
+        rest: String,
+    },
     /// The repository is a URL.
     #[error("repository {input:?} is a URL; write {rest}")]
     HasScheme {
@@ -206,6 +214,9 @@ impl FromStr for Registry {
 
     fn from_str(text: &str) -> Result<Registry, ReferenceError> {
         let bad = |problem| ReferenceError::BadHost(shorten(text), problem);
+        if text.contains("://") {
+            return Err(bad("it is a URL; write the host alone"));
+        }
         let (host, port) = split_port(text);
         if port.is_some_and(|port| !is_port(port)) {
             return Err(bad("a port is a number from 1 to 65535"));
@@ -242,6 +253,12 @@ impl FromStr for Repository {
 
     fn from_str(text: &str) -> Result<Repository, ReferenceError> {
         let input = || text.to_owned();
+        // What stands before an `@` may be a password: it is shown nowhere.
+        if let Some((_, after)) = text.split_once('@')
+            && !after.starts_with("sha")
+        {
+            return Err(ReferenceError::HasLogin { rest: shorten(after) });
+        }
         if let Some((_, rest)) = text.split_once("://") {
             return Err(ReferenceError::HasScheme { input: input(), rest: rest.to_owned() });
         }
@@ -249,12 +266,18 @@ impl FromStr for Repository {
             return Err(ReferenceError::HasDigest { input: input(), rest: rest.to_owned() });
         }
         let Some((host, name)) = text.split_once('/') else {
+            if text.is_empty() {
+                return Err(ReferenceError::BadHost(String::new(), "it is empty"));
+            }
             return Err(if looks_like_host(text) {
                 ReferenceError::NoName(input())
             } else {
                 ReferenceError::NoHost(input())
             });
         };
+        if host.is_empty() {
+            return Err(ReferenceError::BadHost(String::new(), "it is empty"));
+        }
         if !looks_like_host(host) {
             return Err(ReferenceError::NoHost(input()));
         }

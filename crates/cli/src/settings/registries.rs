@@ -98,9 +98,12 @@ fn http_config(args: &ConnectionArgs, environment: &Environment) -> Result<HttpC
     };
     let mut ca_files = args.cacert.clone();
     let client_cert = args.cert.clone().zip(args.key.clone());
-    let named = ca_files.iter().chain(client_cert.iter().flat_map(|(cert, key)| [cert, key]));
-    for file in named {
-        readable(file)?;
+    for file in &ca_files {
+        holds(file, "--cacert", "CERTIFICATE-----")?;
+    }
+    if let Some((cert, key)) = &client_cert {
+        holds(cert, "--cert", "CERTIFICATE-----")?;
+        holds(key, "--key", "PRIVATE KEY-----")?;
     }
     // Elsewhere it is what the system's authorities are read from.
     if cfg!(any(target_os = "macos", windows)) {
@@ -122,12 +125,16 @@ fn http_config(args: &ConnectionArgs, environment: &Environment) -> Result<HttpC
     })
 }
 
-/// Files are read when the first https host is met; that they are not there is known now.
-fn readable(file: &Path) -> Result<(), Problem> {
-    match fs::File::open(file) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Problem::usage(format!("cannot read {}: {error}", file.display()))),
+/// Files are understood when the first https host is met; that they are not there, or hold something
+/// else, is known now.
+fn holds(file: &Path, flag: &str, label: &str) -> Result<(), Problem> {
+    let shown = file.display();
+    let bytes = fs::read(file)
+        .map_err(|error| Problem::usage(format!("cannot read {shown} ({flag}): {error}")))?;
+    if String::from_utf8_lossy(&bytes).contains(label) {
+        return Ok(());
     }
+    Err(Problem::usage(format!("{shown} ({flag}) holds no `-----BEGIN … {label}` in PEM")))
 }
 
 /// Where docker and podman look for what belongs to a host, the user's own first. What may not be

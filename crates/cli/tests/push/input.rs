@@ -40,6 +40,33 @@ fn what_is_typed_wrong_is_shown_with_what_would_be_right() {
 }
 
 #[test]
+fn a_password_in_a_repository_is_shown_nowhere() {
+    for typed in ["me:hunter2@ghcr.io/app", "https://me:hunter2@ghcr.io/app"] {
+        let ran = push(["image", "-r", typed]).ends_with(2).says("write ghcr.io/app");
+        assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn files_that_are_no_certificates_are_refused_before_anything_is_asked() {
+    let ca = windlass_testkit::TestCa::new();
+    let certificate = ca.pem_file();
+    let key = ca.client_identity("me").key;
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let repository = "registry.invalid/app";
+    let cases = [
+        vec!["--cacert", key],
+        vec!["--cert", key, "--key", key],
+        vec!["--cert", certificate, "--key", certificate],
+        vec!["--cacert", "/none/such.pem"],
+    ];
+    for case in cases {
+        let typed = ["image", "-r", repository].into_iter().chain(case.iter().copied());
+        push(typed).ends_with(2).says(case[case.len() - 1]);
+    }
+}
+
+#[test]
 fn a_bad_line_of_a_tag_file_is_named_and_nothing_is_sent() {
     let image = ImageBuilder::new(31).layers(1, 1_000).build();
     let (registry, layout) = (TestRegistry::plain(), image.directory());

@@ -41,8 +41,8 @@ fn repositories_that_are_none_say_what_would_be_right() {
     check("ghcr.io/", Err("such as ghcr.io/app"));
     check("org/app", Err("such as docker.io/org/app"));
     check("app", Err("does not begin with a registry's host"));
-    check("", Err("does not begin with a registry's host"));
-    check("/app", Err("does not begin with a registry's host"));
+    check("", Err("it is empty"));
+    check("/app", Err("it is empty"));
     check("ghcr.io/Org/app", Err("'O' is upper case"));
     check("ghcr.io/org//app", Err("empty part between slashes"));
     check("ghcr.io/org/app/", Err("empty part between slashes"));
@@ -133,4 +133,16 @@ proptest! {
         let _ = text.parse::<Registry>();
         let _ = text.parse::<Reference>();
     }
+}
+
+#[test]
+fn a_login_in_a_repository_is_refused_and_never_shown() {
+    for text in ["me:hunter2@host.io/app", "https://me:hunter2@host.io/app", "hunter2@host.io/app"]
+    {
+        let error = text.parse::<Repository>().unwrap_err();
+        assert!(error.to_string().contains("write host.io/app"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    }
+    let error = "http://host.io".parse::<Registry>().unwrap_err();
+    assert!(error.to_string().contains("is a URL"), "{error}");
 }
