@@ -154,6 +154,13 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_documentation_is_one() {
+        let page = include_str!("../../../docs/request.md");
+        let example = page.split("```json").nth(1).unwrap().split("```").next().unwrap();
+        Request::parse(example.as_bytes(), Path::new("")).unwrap();
+    }
+
+    #[test]
     fn what_a_request_may_say() {
         check(|_| {}, Ok(()));
         check(

@@ -42,6 +42,10 @@ pub(crate) struct PushArgs {
     #[arg(long = "tag-file", value_name = "FILE")]
     pub(crate) tag_files: Vec<PathBuf>,
 
+    /// What other tools take here; refused with a word on how it is written
+    #[arg(hide = true)]
+    pub(crate) surplus: Vec<String>,
+
     /// Which image of a layout that has several
     ///
     /// Its digest, the beginning of its digest, or its name (the annotation

@@ -110,7 +110,19 @@ fn parse_jobs(text: &str) -> Result<u8, String> {
     }
 }
 
+/// A repository with or without a tag, as other tools take it, in our flags.
+fn as_flags(typed: &str) -> String {
+    match typed.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => format!("-r {repository} -t {tag}"),
+        _ => format!("-r {typed}"),
+    }
+}
+
 fn images(args: &PushArgs, output: &Output) -> Result<Vec<ImageSettings>, Problem> {
+    if let Some(surplus) = args.surplus.first() {
+        let problem = Problem::usage(format!("unexpected argument {surplus:?}"));
+        return Err(problem.hint(format!("write windlass push IMAGE {}", as_flags(surplus))));
+    }
     let mut tags = args.tags.clone();
     for file in &args.tag_files {
         tags.extend(tag_list::read(file)?);
@@ -242,7 +254,7 @@ mod tests {
         check(&PUSH, [], Ok(()));
         check(&["image"], [], Err("no repository"));
         check(&and(&["--tag-file", "/none/such"]), [], Err("cannot read tags from /none/such: "));
-        check(&and(&["--cacert", "/none/such"]), [], Err("cannot read /none/such: "));
+        check(&and(&["--cacert", "/none/such"]), [], Err("cannot read /none/such"));
         check(&and(&["--expect-tag", "v1=none"]), [], Err("v1 is no tag of this push"));
         check(&and(&["-t", "v1", "--expect-tag", "v1=none"]), [], Ok(()));
         let digest = format!("v1={}", Digest::sha256(b"x"));

@@ -1,8 +1,10 @@
 //! Reads the images that are to be pushed.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use windlass_image::{Graph, Layout};
+use windlass_oci::Tag;
 use windlass_push::Job;
 
 use crate::output::Output;
@@ -16,7 +18,13 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
     for ImageSettings { image, repositories, tags } in &settings.images {
         let graph = match image {
             ImagePlace::Layout { path, selector } => {
-                let layout = Layout::open(path).await?;
+                let layout = Layout::open(path).await.map_err(|error| {
+                    let problem = Problem::from(error);
+                    match hint_for(path) {
+                        Some(hint) if !path.exists() => problem.hint(hint),
+                        _ => problem,
+                    }
+                })?;
                 let root = layout.root(selector.as_deref())?;
                 Graph::read(&root, &*layout.store(), &settings.graph).await?
             }
@@ -41,4 +49,44 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
         });
     }
     Ok(jobs)
+}
+
+/// What to say to one who has typed what other tools take.
+fn hint_for(path: &Path) -> Option<String> {
+    let typed = path.to_str()?;
+    for prefix in ["oci:", "oci-archive:", "dir:"] {
+        if let Some(rest) = typed.strip_prefix(prefix) {
+            let path = rest.rsplit_once(':').map_or(rest, |(path, _)| path);
+            return Some(format!("leave out {prefix:?}: windlass push {path}"));
+        }
+    }
+    let name = typed.strip_prefix("docker://").unwrap_or(typed);
+    let is_name =
+        name != typed || name.rsplit_once(':').is_some_and(|(_, tag)| tag.parse::<Tag>().is_ok());
+    is_name.then(|| {
+        format!(
+            "an image on disk is wanted, an OCI layout; `skopeo copy docker://{name} oci:image` makes one in the folder image"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_other_tools_take_is_answered_with_what_is_taken_here() {
+        let check =
+            |typed: &str, expected: Option<&str>| match (hint_for(Path::new(typed)), expected) {
+                (Some(hint), Some(words)) => assert!(hint.contains(words), "{hint}"),
+                (hint, expected) => assert_eq!(hint.as_deref(), expected, "{typed}"),
+            };
+        check("oci:hello", Some("windlass push hello"));
+        check("oci:hello:latest", Some("windlass push hello"));
+        check("oci-archive:hello.tar", Some("windlass push hello.tar"));
+        check("alpine:latest", Some("docker://alpine:latest oci:image"));
+        check("docker://alpine", Some("docker://alpine oci:image"));
+        check("hello", None);
+        check("./folder/hello", None);
+    }
 }
