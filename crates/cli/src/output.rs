@@ -101,9 +101,9 @@ impl Output {
 
     /// What went wrong, and what can be done.
     pub(crate) fn problem(&self, problem: &Problem) {
-        self.say(&format!("{ERROR}error:{ERROR:#} {}", problem.message));
+        self.say(&format!("{ERROR}error:{ERROR:#} {}", indented(&problem.message)));
         if let Some(hint) = &problem.hint {
-            self.say(&format!("{HINT}hint:{HINT:#} {hint}"));
+            self.say(&format!("{HINT}hint:{HINT:#} {}", indented(hint)));
         }
         problem.details.iter().for_each(|detail| self.say(detail));
     }
@@ -115,5 +115,30 @@ impl Output {
             // There is no third place where it could be told.
             let _ = writeln!(stderr, "{text}").and_then(|()| stderr.flush());
         });
+    }
+}
+
+/// Lines after the first stand below it, so that it is seen what belongs together.
+fn indented(text: &str) -> String {
+    let mut lines = text.lines();
+    let mut all = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        all.push_str(if line.starts_with(' ') { "\n" } else { "\n  " });
+        all.push_str(line);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_after_the_first_are_indented() {
+        let check = |text: &str, expected: &str| assert_eq!(indented(text), expected);
+        check("", "");
+        check("one", "one");
+        check("one\ntwo\nthree", "one\n  two\n  three");
+        check("one\n    two", "one\n    two");
     }
 }

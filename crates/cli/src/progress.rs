@@ -43,11 +43,11 @@ enum View {
 }
 
 impl Progress {
-    /// Shows it in this way.
-    pub(crate) fn new(shown: Shown, output: &Output) -> Arc<Progress> {
+    /// Shows it in this way, and says where things go if there are `several` repositories.
+    pub(crate) fn new(shown: Shown, several: bool, output: &Output) -> Arc<Progress> {
         let view = match shown {
             Shown::Bars => View::Bars(Bars::new(output.bars())),
-            Shown::Lines => View::Lines(Lines::new(Instant::now())),
+            Shown::Lines => View::Lines(Lines::new(several, Instant::now())),
             Shown::Nothing => View::Nothing,
         };
         let state = State { tally: Tally::default(), view };

@@ -39,16 +39,27 @@ pub(crate) async fn run(
         Err(problem) => return results.nothing_done(problem),
     };
     let pusher = Pusher::new(settings.pusher.clone());
-    let progress = Progress::new(Shown::from_args(common, &context.environment), output);
+    let repositories = || jobs.iter().flat_map(|job| &job.repositories);
+    let several = repositories().collect::<BTreeSet<_>>().len() > 1;
+    let shown = Shown::from_args(common, &context.environment);
+    let progress = Progress::new(shown, several, output);
+    let stopped = async {
+        let interrupt = stop.wait().await;
+        // Nothing moves any more, and a second signal would leave half a bar behind.
+        progress.finish();
+        interrupt
+    };
     let finished = match settings.dry_run {
-        true => pusher.plan_only(&jobs, progress.clone(), stop.wait()).await,
-        false => pusher.push_all(&jobs, progress.clone(), stop.wait()).await,
+        true => pusher.plan_only(&jobs, progress.clone(), stopped).await,
+        false => pusher.push_all(&jobs, progress.clone(), stopped).await,
     };
     progress.finish();
-    let repositories = jobs.iter().flat_map(|job| &job.repositories);
-    for registry in repositories.map(Repository::registry).collect::<BTreeSet<_>>() {
-        let scheme = pusher.client(registry).scheme().unwrap_or("neither http nor https so far");
-        output.detail(&format!("{registry}: spoken to in {scheme}"));
+    for registry in repositories().map(Repository::registry).collect::<BTreeSet<_>>() {
+        output.detail(&match pusher.client(registry).scheme() {
+            Some("http") => format!("{registry}: over plain HTTP"),
+            Some(_) => format!("{registry}: over HTTPS"),
+            None => format!("{registry}: no answer over HTTPS or HTTP"),
+        });
     }
     results.deliver(finished, &progress)
 }

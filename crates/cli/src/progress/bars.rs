@@ -1,14 +1,16 @@
 //! Progress as bars: one for all bytes, and one for each of the larger blobs that move.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use windlass_oci::{Digest, Repository};
 use windlass_push::Event;
 
 use super::lines::repairing;
 use super::tally::Tally;
+use crate::words;
 
 /// The bars.
 pub(super) struct Bars {
@@ -27,8 +29,8 @@ const SMALLEST: u64 = 1 << 20;
 const TICK: Duration = Duration::from_millis(250);
 
 /// Short of 80 columns: in a full line the `^C` that a terminal echoes begins another.
-const ALL: &str = "{bar:16} {bytes:>10} of {total_bytes}, {bytes_per_sec}, {eta} left, {msg}";
-const BLOB: &str = "{bar:16} {bytes:>10} of {total_bytes}, {msg}";
+const ALL: &str = "{bar:16} {amount} of {total}, {speed}, {eta} left, {msg}";
+const BLOB: &str = "{bar:16} {amount} of {total}, {msg}";
 
 impl Bars {
     /// Draws on `on`.
@@ -100,19 +102,98 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
+        // Numbers as they are told in all other places.
+        .with_key("amount", |state: &ProgressState, to: &mut dyn Write| {
+            let _ = write!(to, "{:>10}", words::bytes(state.pos()));
+        })
+        .with_key("total", |state: &ProgressState, to: &mut dyn Write| {
+            let _ = to.write_str(&words::bytes(state.len().unwrap_or_default()));
+        })
+        .with_key("speed", |state: &ProgressState, to: &mut dyn Write| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate is not negative, and less than all bytes there are"
+            )]
+            let bytes = state.per_sec() as u64;
+            let _ = write!(to, "{}/s", words::bytes(bytes));
+        })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use indicatif::ProgressDrawTarget;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::{ProgressDrawTarget, TermLike};
     use windlass_push::PlanSummary;
+
+    /// Keeps all that is ever drawn.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, line: &str) -> io::Result<()> {
+            self.write_str(line)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn templates_are_understood() {
         for template in [ALL, BLOB] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_summary() {
+        let screen = Screen::default();
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let on = MultiProgress::with_draw_target(target);
+        let (mut bars, mut tally) = (Bars::new(&on), Tally::default());
+        let repository: Repository = "a.io/x".parse().unwrap();
+        let repository = &repository;
+        let summary = PlanSummary { uploads: 1, upload_bytes: 2_500_000, ..Default::default() };
+        let digest = &Digest::sha256(b"a");
+        for event in [
+            Event::Planned { repository, summary },
+            Event::BlobStarted { repository, digest, size: 2_500_000 },
+            Event::BlobProgress { repository, digest, position: 1_300_000 },
+        ] {
+            tally.note(&event);
+            bars.show(&event, &tally);
+        }
+        on.println("").unwrap();
+        let drawn = screen.0.lock().unwrap().clone();
+        let told = format!("{} of {}, ", words::bytes(1_300_000), words::bytes(2_500_000));
+        assert!(drawn.contains(&told), "{drawn}");
+        bars.finish();
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::words;
 
 /// Decides what is worth a line.
 pub(super) struct Lines {
+    /// Whether blobs go to more than one repository.
+    several: bool,
     window: Instant,
     in_window: u32,
     /// When something was said last.
@@ -26,8 +28,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 impl Lines {
     /// Nothing was said yet.
-    pub(super) fn new(now: Instant) -> Lines {
-        Lines { window: now, in_window: 0, said: now, untold: 0, untold_bytes: 0 }
+    pub(super) fn new(several: bool, now: Instant) -> Lines {
+        Lines { several, window: now, in_window: 0, said: now, untold: 0, untold_bytes: 0 }
     }
 
     /// The line that `event` is worth.
@@ -38,7 +40,7 @@ impl Lines {
         now: Instant,
     ) -> Option<String> {
         match *event {
-            Event::BlobFinished { digest, size, mounted, .. } => {
+            Event::BlobFinished { repository, digest, size, mounted } => {
                 if !self.may_speak(tally, now) {
                     self.untold += 1;
                     self.untold_bytes = self.untold_bytes.saturating_add(size);
@@ -49,7 +51,12 @@ impl Lines {
                 let Tally { done, blobs, .. } = tally;
                 let did = if mounted { "mounted" } else { "pushed" };
                 let (digest, size) = (digest.short(), words::bytes(size));
-                Some(format!("{did} blob {digest} {size}{more} ({done}/{blobs})"))
+                let place = match (self.several, mounted) {
+                    (false, _) => String::new(),
+                    (true, false) => format!(" to {repository}"),
+                    (true, true) => format!(" in {repository}"),
+                };
+                Some(format!("{did} blob {digest} {size}{place}{more} ({done}/{blobs})"))
             }
             Event::BlobProgress { .. } if now.duration_since(self.said) >= SILENCE => {
                 self.said = now;
@@ -126,7 +133,7 @@ mod tests {
                 PlanSummary { uploads: blobs, upload_bytes: 1024 * blobs, ..Default::default() };
             let mut tally = Tally::default();
             tally.note(&Event::Planned { repository: &repository, summary });
-            Log { lines: Lines::new(start), tally, start, repository }
+            Log { lines: Lines::new(false, start), tally, start, repository }
         }
 
         fn blob_ends(&mut self, name: &str, at: u64) -> Option<String> {
@@ -155,6 +162,15 @@ mod tests {
             assert!(log.blob_ends(blob, 0).is_some());
         }
         assert_eq!(log.lines.finish(&log.tally), None);
+    }
+
+    #[test]
+    fn a_line_says_where_if_there_are_several_repositories() {
+        let mut log = Log::of(2);
+        log.lines = Lines::new(true, log.start);
+        let short = Digest::sha256(b"a").short().to_owned();
+        let line = log.blob_ends("a", 0);
+        assert_eq!(line, Some(format!("pushed blob {short} 1.0 KiB to a.io/x (1/2)")));
     }
 
     #[test]

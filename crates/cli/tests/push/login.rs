@@ -176,6 +176,6 @@ fn insecure_takes_any_certificate_and_plain_http_where_there_is_no_tls() {
         assert!(registry.log().is_empty());
         push(&["--insecure"]).ends_with(0)
     };
-    check(None).says("spoken to in http\n");
-    check(Some(TlsOptions::new(&Arc::new(TestCa::new())))).says("spoken to in https\n");
+    check(None).says("over plain HTTP\n");
+    check(Some(TlsOptions::new(&Arc::new(TestCa::new())))).says("over HTTPS\n");
 }

@@ -44,7 +44,9 @@ fn what_is_there_is_not_sent_again() {
     push([path, "-r", &repository, "-t", "v1"]).ends_with(0);
     let uploads = registry.calls(Call::UploadPost).len();
     let ran = push([path, "-r", &repository, "-t", "v1", "-t", "v2"]).ends_with(0);
-    ran.says("  v1: unchanged\n  v2: created\n").says("all of it was there already");
+    ran.says("  v1: unchanged\n  v2: created\n")
+        .says("all of it was there already; ")
+        .says(" sent for the tags in ");
     assert_eq!(registry.calls(Call::UploadPost).len(), uploads);
 }
 

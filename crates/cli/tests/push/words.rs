@@ -23,8 +23,8 @@ fn verbose_tells_scheme_requests_and_what_was_done_again() {
     let repository = format!("{host}/app");
     let path = layout.path().to_str().unwrap();
     let ran = push([path, "-r", &repository, "-v"]).ends_with(0);
-    let ran = ran.says(&format!("{host}: spoken to in http\n"));
-    ran.says(" requests, 1 of them again").says("trying again in ").says("503");
+    let ran = ran.says(&format!("{host}: over plain HTTP\n"));
+    ran.says(" requests, 1 of them a retry").says("trying again in ").says("503");
 }
 
 #[test]

@@ -36,7 +36,11 @@ pub(super) fn success(receipt: &RepositoryReceipt) -> Vec<String> {
         });
     }
     let taken = words::duration(Duration::try_from_secs_f64(receipt.seconds).unwrap_or_default());
-    let sent = words::bytes(receipt.bytes.sent);
+    let mut sent = words::bytes(receipt.bytes.sent);
+    if blobs.uploaded == 0 && receipt.manifests.uploaded == 0 && receipt.bytes.sent > 0 {
+        // A tag is set by sending the manifest that it shall name.
+        sent.push_str(" sent for the tags");
+    }
     let parts = parts.join(", ");
     lines.push(format!("pushed to {}: {parts}; {sent} in {taken}", receipt.repository));
     lines
@@ -103,9 +107,9 @@ pub(super) fn requests(receipt: &RepositoryReceipt) -> String {
     let RepositoryReceipt { repository, requests, retries, .. } = receipt;
     let requests = words::count(*requests, "request");
     match retries {
-        0 => format!("{repository}: {requests}, none of them again"),
-        1 => format!("{repository}: {requests}, 1 of them again"),
-        _ => format!("{repository}: {requests}, {retries} of them again"),
+        0 => format!("{repository}: {requests}, none of them a retry"),
+        1 => format!("{repository}: {requests}, 1 of them a retry"),
+        _ => format!("{repository}: {requests}, {retries} of them retries"),
     }
 }
 
@@ -189,9 +193,24 @@ mod tests {
         let mut nothing = receipt(blobs(2, 0, 0), 0, vec![]);
         nothing.manifests.uploaded = 0;
         check(nothing, "all of it was there already; 0 B");
+        let mut tags_alone = receipt(blobs(2, 0, 0), 349, vec![]);
+        tags_alone.manifests.uploaded = 0;
+        check(tags_alone, "all of it was there already; 349 B sent for the tags");
         let mut resumed = receipt(blobs(0, 0, 1), 1 << 20, vec![]);
         resumed.blobs.resumed = 1;
         check(resumed, "1 blob sent, 1 resumed; 1.0 MiB");
+    }
+
+    #[test]
+    fn requests_and_retries_in_words() {
+        let check = |retries: u64, expected: &str| {
+            let mut receipt = receipt(blobs(0, 0, 1), 0, vec![]);
+            receipt.retries = retries;
+            assert_eq!(requests(&receipt), format!("a.io/x: 12 requests, {expected}"));
+        };
+        check(0, "none of them a retry");
+        check(1, "1 of them a retry");
+        check(6, "6 of them retries");
     }
 
     #[test]
