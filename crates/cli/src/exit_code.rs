@@ -23,6 +23,8 @@ pub(crate) enum Exit {
     Unreachable = 6,
     /// The registry does not take the content.
     Rejected = 7,
+    /// SIGHUP: the terminal is gone.
+    HungUp = 129,
     /// SIGINT.
     Interrupted = 130,
     /// SIGTERM.
@@ -40,7 +42,7 @@ impl Exit {
             Exit::Unreachable => Some(FailureClass::Unreachable),
             Exit::Rejected => Some(FailureClass::Rejected),
             Exit::Interrupted => Some(FailureClass::Interrupted),
-            Exit::Terminated => Some(FailureClass::Terminated),
+            Exit::HungUp | Exit::Terminated => Some(FailureClass::Terminated),
         }
     }
 }

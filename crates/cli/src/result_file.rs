@@ -33,6 +33,14 @@ impl ResultFile {
         Ok(ResultFile { path: path.to_owned(), place })
     }
 
+    /// The file that is there until then, and is to go where the process ends without it.
+    pub(crate) fn draft(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::File { draft, .. } => Some(draft.path().to_owned()),
+            Place::Stream(_) => None,
+        }
+    }
+
     /// Writes the lines, and nothing where that fails.
     pub(crate) fn write(self, lines: &[String]) -> Result<(), Problem> {
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
@@ -70,8 +78,15 @@ fn open(path: &Path) -> io::Result<Place> {
         // As any program makes files; the user's mask takes from it.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let draft = builder.tempfile_in(folder)?;
+    let draft = builder.tempfile_in(folder).map_err(without_draft)?;
     Ok(Place::File { target, draft })
+}
+
+/// The error without the draft's name, which nobody typed.
+fn without_draft(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    let told = text.split_once(" at path ").map(|(told, _)| told.to_owned());
+    told.map_or(error, io::Error::other)
 }
 
 #[cfg(test)]
@@ -109,6 +124,7 @@ mod tests {
         assert!(problem.message.ends_with("it is a folder"), "{}", problem.message);
         let problem = ResultFile::prepare(&folder.path().join("none/receipt.json")).unwrap_err();
         assert!(problem.message.contains("receipt.json: "), "{}", problem.message);
+        assert!(!problem.message.contains(".windlass-"), "{}", problem.message);
     }
 
     #[test]

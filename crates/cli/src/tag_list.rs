@@ -21,8 +21,11 @@ pub(crate) fn read(file: &Path) -> Result<Vec<Tag>, Problem> {
     if bytes.len() as u64 > LARGEST {
         return Err(Problem::usage(format!("{shown} has more than {LARGEST} bytes of tags")));
     }
-    parse(&String::from_utf8_lossy(&bytes))
-        .map_err(|(line, problem)| Problem::usage(format!("{shown}:{line}: {problem}")))
+    let text = match str::from_utf8(&bytes) {
+        Ok(text) if !text.contains('\0') => text,
+        _ => return Err(Problem::usage(format!("{shown} is no text file in UTF-8"))),
+    };
+    parse(text).map_err(|(line, problem)| Problem::usage(format!("{shown}:{line}: {problem}")))
 }
 
 /// The tags in `text`, or the number of the first bad line and what is wrong with it.
@@ -61,6 +64,24 @@ mod tests {
         check("v1\n\n-bad\n", Err(3));
         check("v\u{fffd}", Err(1));
         check("v1,v2", Err(1));
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_in_one_short_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tags.txt");
+        let check = |bytes: &[u8], expected: &str| {
+            std::fs::write(&file, bytes).unwrap();
+            let message = read(&file).unwrap_err().message;
+            let told = message.strip_prefix(file.to_str().unwrap()).unwrap();
+            assert!(told.contains(expected), "{told}");
+            assert!(told.len() < 200 && !told.contains(char::is_control), "{told}");
+        };
+        check(b"\x7fELF\x02\x01\0\0\0", " is no text file in UTF-8");
+        check(b"\xff\xfev\x001\0", " is no text file in UTF-8");
+        check("v1\u{7}".as_bytes(), ":1: tag \"v1\\u{7}\" is malformed");
+        check("v1\nv\u{feff}2".as_bytes(), ":2: tag \"v\\u{feff}2\" is malformed");
+        check("\u{1}".repeat(500).as_bytes(), "…\" is malformed");
     }
 
     #[test]

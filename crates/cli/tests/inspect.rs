@@ -144,6 +144,7 @@ image           oci index         d4203fd5a195    868 B
 digest   sha256:d4203fd5a1954b5339034de4a7596a74b76290490a53ba04878ba884af057b38
 total    4 manifests, 7 blobs, 2.9 MiB
 missing  1 blob, 2.0 KiB; fine where the registry has it
+checked  all sizes of what is here, and all digests but of 1 blob over 1 MiB
 ",
     );
 }
@@ -211,6 +212,7 @@ image      oci manifest              81059087b9d4  1.1 KiB
 
 digest   sha256:81059087b9d4620c1d83fd226f515b86aad47a179a3183111c14513f058cc84e
 total    1 manifest, 2 blobs, 1.1 KiB
+checked  all sizes and digests
 skipped  1 non-distributable layer, 4.9 KiB
 ",
     );
@@ -246,7 +248,7 @@ fn a_manifest_named_twice_is_laid_open_once() {
     let (code, text, _) = inspect(layout.path(), &[]);
     assert_eq!(code, 0);
     assert_eq!(text.matches("as above").count(), 10);
-    assert_eq!(text.lines().count(), 11 + 10 + 2 + 3, "{text}");
+    assert_eq!(text.lines().count(), 11 + 10 + 2 + 4, "{text}");
     assert!(text.contains("total    11 manifests, 2 blobs, "), "{text}");
 }
 

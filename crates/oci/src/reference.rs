@@ -301,7 +301,11 @@ impl FromStr for Tag {
     fn from_str(text: &str) -> Result<Tag, ReferenceError> {
         match check_tag(text) {
             Ok(()) => Ok(Tag(text.into())),
-            Err(problem) => Err(ReferenceError::BadTag { tag: shorten(text), problem }),
+            // Each character that is no letter is shown by up to ten.
+            Err(problem) => {
+                let most = if text.contains(char::is_control) { 10 } else { LONGEST_TAG + 12 };
+                Err(ReferenceError::BadTag { tag: shorten_to(text, most), problem })
+            }
         }
     }
 }
@@ -466,7 +470,11 @@ fn check_tag(tag: &str) -> Result<(), String> {
 }
 
 fn shorten(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_TAG + 12) {
+    shorten_to(text, LONGEST_TAG + 12)
+}
+
+fn shorten_to(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text.to_owned(),
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::selector;
+
 /// Start a registry, push a sample image into it and prove that it is there, in one go
 ///
 /// The registry listens on a free port of this machine. The image is pushed, every byte of it is
@@ -19,6 +21,7 @@ pub(crate) struct DemoArgs {
 
     /// Which image, where the layout has several: its digest, the beginning of it, or its name
     #[arg(long, value_name = "DIGEST|NAME", requires = "image")]
+    #[arg(value_parser = selector::parse)]
     pub(crate) manifest: Option<String>,
 
     /// Keep the registry running until Ctrl-C, and keep its folder

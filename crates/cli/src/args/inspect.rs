@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::selector;
+
 /// Show what an image is made of, what of it is missing here, and what is wrong with it
 ///
 /// Its index, platforms, manifests, configs and layers are shown as a tree, or with `--output json`
@@ -19,6 +21,6 @@ pub(crate) struct InspectArgs {
     pub(crate) image: PathBuf,
 
     /// Which image, where the layout has several: its digest, the beginning of it, or its name
-    #[arg(long, value_name = "DIGEST|NAME")]
+    #[arg(long, value_name = "DIGEST|NAME", value_parser = selector::parse)]
     pub(crate) manifest: Option<String>,
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use windlass_oci::{Digest, Repository, Tag};
 
 use super::ConnectionArgs;
-use crate::byte_size;
+use crate::{byte_size, jobs, selector};
 
 /// Push an image into one or more repositories
 ///
@@ -51,6 +51,7 @@ pub(crate) struct PushArgs {
     /// Its digest, the beginning of its digest, or its name (the annotation
     /// org.opencontainers.image.ref.name).
     #[arg(long, value_name = "DIGEST|NAME", conflicts_with = "requests")]
+    #[arg(value_parser = selector::parse)]
     pub(crate) manifest: Option<String>,
 
     /// An image by a list of its files rather than a layout, as build rules write it
@@ -97,7 +98,7 @@ pub(crate) struct PushArgs {
 
     /// How many layers are sent to a registry at once [env: WINDLASS_JOBS] [default: 8]
     #[arg(long, value_name = "NUMBER", help_heading = "Transfer")]
-    #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(value_parser = jobs::parse)]
     pub(crate) jobs: Option<u8>,
 
     /// The most bytes of one request's body, 64K or more, such as 64M
@@ -157,7 +158,7 @@ Exit status:
     5  a tag was refused
     6  the registry is unreachable, or was given up on: run again to go on
     7  the registry rejected the content
-  130  interrupted (SIGINT); 143 terminated (SIGTERM)
+  130  interrupted (SIGINT); 143 terminated (SIGTERM); 129 the terminal is gone (SIGHUP)
 
 Examples:
   windlass push ./image -r ghcr.io/team/app -t v1.2.3 -t latest

@@ -29,7 +29,9 @@ pub(crate) async fn run(args: &AuthCheckArgs, context: &Context) -> Result<Exit,
     };
     let (access, login) = tokio::select! {
         found = ask => found,
-        interrupt = stop.wait() => return Err(Problem::interrupted(interrupt)),
+        interrupt = stop.clone().wait() => {
+            return Err(stop.names_exit(Problem::interrupted(interrupt)));
+        }
     };
     let found = Found {
         repository: repository.to_string(),
@@ -53,15 +55,24 @@ struct Found {
 
 impl Found {
     fn lines(&self) -> Vec<String> {
+        let not_known = || "not known".to_owned();
+        let none_found = || "none found".to_owned();
         let (login, credential) = match &self.login {
+            // The same that is told of the access, in the end and once.
+            Err(_) if self.unreachable().is_some() => (not_known(), not_known()),
+            // Who has not answered has not asked for a login either.
+            Ok(Description { login: None, credential }) if self.unreachable().is_some() => {
+                (not_known(), credential.as_ref().map_or_else(none_found, credential_words))
+            }
             Ok(Description { login, credential }) => (
                 login.as_ref().map_or_else(|| "none asked for".to_owned(), login_words),
-                credential.as_ref().map_or_else(|| "none found".to_owned(), credential_words),
+                credential.as_ref().map_or_else(none_found, credential_words),
             ),
-            Err(problem) => ("not known".to_owned(), problem.clone()),
+            Err(problem) => (not_known(), problem.clone()),
         };
         let yes_or_no = |access: &Result<(), Error>| match access {
             Ok(()) => "yes".to_owned(),
+            Err(error) if error.class() == Class::Unreachable => not_known(),
             Err(error) => format!("no: {error}"),
         };
         vec![
@@ -77,7 +88,8 @@ impl Found {
         let access = |access: &Result<(), Error>| match access {
             Ok(()) => json!({ "allowed": true }),
             Err(error) => {
-                json!({ "allowed": false, "error": error.to_string(), "hint": error.hint() })
+                let allowed = (error.class() != Class::Unreachable).then_some(false);
+                json!({ "allowed": allowed, "error": error.to_string(), "hint": hint(error) })
             }
         };
         let description = self.login.as_ref().ok();
@@ -100,31 +112,48 @@ impl Found {
         })
     }
 
+    /// What kept the registry from being asked.
+    fn unreachable(&self) -> Option<&Error> {
+        let Access { pull, push } = &self.access;
+        let mut errors = [pull, push].into_iter().filter_map(|access| access.as_ref().err());
+        errors.find(|error| error.class() == Class::Unreachable)
+    }
+
     /// All of it is allowed, or why not.
     fn verdict(&self) -> Result<Exit, Problem> {
         let Access { pull, push } = &self.access;
-        let refused: Vec<&Error> =
-            pull.as_ref().err().into_iter().chain(push.as_ref().err()).collect();
-        let Some(first) = refused.first() else { return Ok(Exit::Success) };
-        let unreachable = refused.iter().any(|error| error.class() == Class::Unreachable);
-        let exit = if unreachable { Exit::Unreachable } else { Exit::Authentication };
+        if let Some(error) = self.unreachable() {
+            return Err(Problem { hint: hint(error), ..Problem::from(error) });
+        }
+        let Some(first) = pull.as_ref().err().or(push.as_ref().err()) else {
+            return Ok(Exit::Success);
+        };
         let what = match (pull, push) {
             (Err(_), Err(_)) => "neither pull nor push works",
             (Err(_), Ok(())) => "pull does not work",
             _ => "push does not work",
         };
         let message = format!("{what} at {}", self.repository);
-        Err(Problem { exit, message, ..Problem::from(*first) })
+        let exit = Exit::Authentication;
+        Err(Problem { exit, message, hint: hint(first), ..Problem::from(first) })
     }
+}
+
+/// What the reader can do, unless it is what was just done.
+fn hint(error: &Error) -> Option<String> {
+    error.hint().map(|hint| match hint.split_once("; `windlass auth check ") {
+        Some((rest, _)) => rest.to_owned(),
+        None => hint,
+    })
 }
 
 fn login_words(login: &Login) -> String {
     match login {
-        Login::Basic => "Basic, by the credential itself".to_owned(),
+        Login::Basic => "a password with each request (Basic)".to_owned(),
         Login::Bearer { host, service: Some(service) } => {
-            format!("Bearer, by a token from {host} for service {service:?}")
+            format!("a token from {host} for service {service:?} (Bearer)")
         }
-        Login::Bearer { host, service: None } => format!("Bearer, by a token from {host}"),
+        Login::Bearer { host, service: None } => format!("a token from {host} (Bearer)"),
     }
 }
 

@@ -67,7 +67,7 @@ async fn play(
     let scene = Scene::set(args, output, folder, server).await?;
     tokio::select! {
         played = scene.play() => played?,
-        interrupt = stop.clone().wait() => return Err(interrupted(interrupt)),
+        interrupt = stop.clone().wait() => return Err(stop.names_exit(interrupted(interrupt))),
     }
     if args.keep {
         tell(output, &story::kept_running(server.address(), scene.image(), folder))?;

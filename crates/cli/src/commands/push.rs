@@ -30,13 +30,14 @@ pub(crate) async fn run(
     let stop = Stop::listen();
     let settings = PushSettings::new(args, &context.environment, output)?;
     let results = Results::prepare(&settings, output)?;
+    results.drafts().for_each(|draft| stop.remove_at_second(draft));
     let jobs = tokio::select! {
         jobs = images::read(&settings, output) => jobs,
         interrupt = stop.clone().wait() => Err(Problem::interrupted(interrupt)),
     };
     let jobs = match jobs {
         Ok(jobs) => jobs,
-        Err(problem) => return results.nothing_done(problem),
+        Err(problem) => return results.nothing_done(problem).map(|exit| stop.exit(exit)),
     };
     let pusher = Pusher::new(settings.pusher.clone());
     let repositories = || jobs.iter().flat_map(|job| &job.repositories);
@@ -44,7 +45,7 @@ pub(crate) async fn run(
     let shown = Shown::from_args(common, &context.environment);
     let progress = Progress::new(shown, several, output);
     let stopped = async {
-        let interrupt = stop.wait().await;
+        let interrupt = stop.clone().wait().await;
         // Nothing moves any more, and a second signal would leave half a bar behind.
         progress.finish();
         interrupt
@@ -61,7 +62,7 @@ pub(crate) async fn run(
             None => format!("{registry}: no answer over HTTPS or HTTP"),
         });
     }
-    results.deliver(finished, &progress)
+    results.deliver(finished, &progress).map(|exit| stop.exit(exit))
 }
 
 /// Where results go.
@@ -84,6 +85,11 @@ impl<'a> Results<'a> {
             dry_run: *dry_run,
             output,
         })
+    }
+
+    /// What is to go where the process ends at once.
+    fn drafts(&self) -> impl Iterator<Item = PathBuf> {
+        [&self.receipt, &self.image_refs].into_iter().flatten().filter_map(ResultFile::draft)
     }
 
     /// No image was read, so there is none that a receipt could tell of; but that of the last run

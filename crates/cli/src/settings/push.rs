@@ -13,6 +13,7 @@ use windlass_push::{Expectations, PusherOptions, TagPolicy};
 use super::Environment;
 use super::registries::{Load, pusher_options, variable};
 use crate::args::{ExpectedTag, PushArgs, TagPolicyArg};
+use crate::jobs;
 use crate::output::Output;
 use crate::problem::Problem;
 use crate::request::Request;
@@ -82,7 +83,7 @@ impl PushSettings {
             .collect();
         let jobs = match args.jobs {
             Some(jobs) => Some(jobs),
-            None => variable(environment, DEFAULT_JOBS, parse_jobs)?,
+            None => variable(environment, DEFAULT_JOBS, jobs::parse)?,
         };
         let load = Load { jobs: jobs.map(usize::from), chunk_size: args.chunk_size };
         Ok(PushSettings {
@@ -100,13 +101,6 @@ impl PushSettings {
             image_refs: args.image_refs.clone(),
             images,
         })
-    }
-}
-
-fn parse_jobs(text: &str) -> Result<u8, String> {
-    match text.trim().parse() {
-        Ok(jobs @ 1..=64) => Ok(jobs),
-        _ => Err(format!("{text:?} is no number from 1 to 64")),
     }
 }
 

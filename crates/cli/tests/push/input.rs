@@ -30,7 +30,9 @@ fn what_is_typed_wrong_is_shown_with_what_would_be_right() {
     check("image -r ghcr.io/app --request file", "cannot be used with");
     check("image -r ghcr.io/app --retry-for 5", "write it as 90s, 5m, 1h30m or 500ms");
     check("image -r ghcr.io/app --chunk-size 5MB", "512K, 64M or 1G");
-    check("image -r ghcr.io/app --jobs 0", "1..=64");
+    check("image -r ghcr.io/app --jobs 0", "\"0\" is no number from 1 to 64");
+    check("image -r ghcr.io/app --jobs x", "\"x\" is no number from 1 to 64");
+    check("image -r ghcr.io/app --manifest sha256:", "too short for a digest");
     check("image -r ghcr.io/app --expect-tag v1", "TAG=none");
     check("image -r ghcr.io/app --tag-policy keep", "move, create");
     check("image -r ghcr.io/app --cert c.pem", "--key");

@@ -105,7 +105,7 @@ fn a_check_tells_which_credential_is_used_and_what_it_is_good_for() {
     let ran = check(PASSWORD, &[]).ends_with(0);
     for line in [
         &format!("repository: {}/team/app (http)", registry.host()),
-        "Bearer, by a token from ",
+        "login:      a token from ",
         "credential: password of \"hauler\", from WINDLASS_USERNAME",
         "pull:       yes",
         "push:       yes",
@@ -115,12 +115,37 @@ fn a_check_tells_which_credential_is_used_and_what_it_is_good_for() {
     assert!(!registry.has_blob("team/app", ImageBuilder::new(1).build().digest()));
 
     let ran = check("wrong and secret", &["--output", "json"]).ends_with(4).says("error: ");
+    let ran = ran.says("hint: log in again").never_says("auth check");
     let [told] = <[_; 1]>::try_from(ran.documents()).unwrap();
     assert_eq!(told["push"]["allowed"], false);
     assert_eq!(told["credential"]["username"], "hauler");
     assert_eq!(told["login"]["kind"], "bearer");
-    let away = run(windlass().args(["auth", "check", "127.0.0.1:1/app", "--retry-for", "100ms"]));
-    away.ends_with(6).says("error: neither pull nor push works at 127.0.0.1:1/app");
+}
+
+#[test]
+fn a_check_of_what_cannot_be_reached_says_why_once_and_claims_nothing() {
+    let check = |more: &[&str]| {
+        let typed = ["auth", "check", "127.0.0.1:1/app", "--retry-for", "100ms"];
+        run(windlass().args(typed).args(more)).ends_with(6)
+    };
+    let ran = check(&[]).says("error: ");
+    let told = "login:      not known\ncredential: none found\npull:       not known\npush:       not known\n";
+    assert!(ran.stdout.ends_with(told), "{}", ran.stdout);
+    assert_eq!(ran.stderr.matches("refused").count(), 1, "{}", ran.stderr);
+    let [told] = <[_; 1]>::try_from(check(&["--output", "json"]).documents()).unwrap();
+    assert!(told["push"]["allowed"].is_null());
+    assert!(told["push"]["error"].is_string());
+}
+
+#[test]
+fn a_check_says_of_a_password_that_it_goes_with_each_request() {
+    let registry = guarded();
+    let mut command = windlass();
+    command.args(["auth", "check", &format!("{}/app", registry.host())]);
+    command.env("WINDLASS_USERNAME", "hauler").env("WINDLASS_PASSWORD", PASSWORD);
+    let ran = run(&mut command).ends_with(0).never_says(PASSWORD);
+    let line = "login:      a password with each request (Basic)\n";
+    assert!(ran.stdout.contains(line), "{}", ran.stdout);
 }
 
 #[test]

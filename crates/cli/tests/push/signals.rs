@@ -45,6 +45,9 @@ fn a_signal_ends_the_push_well_and_the_receipt_tells() {
     };
     check("-INT", 130, "interrupted");
     check("-TERM", 143, "terminated");
+    if cfg!(target_os = "linux") {
+        check("-HUP", 129, "terminated");
+    }
 }
 
 #[test]
@@ -73,6 +76,10 @@ fn a_second_signal_does_not_wait() {
     BufReader::new(child.stderr.take().unwrap()).read_to_string(&mut said).unwrap();
     assert!(!said.contains("panicked"), "{said}");
     assert!(registry.tags_set().is_empty());
+    let left = fs::read_dir(layout.beside()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> =
+        left.filter(|name| name.to_str().unwrap().starts_with(".windlass")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::words;
 /// The version of the JSON: fields may be added, none changes its meaning.
 pub(super) const VERSION: u32 = 1;
 
+/// Of blobs up to this size the digests are checked when a graph is read, and of all configs.
+const LARGEST_READ: u64 = 1 << 20;
+
 /// What an image is made of.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,6 +34,9 @@ pub(super) struct Report<'a> {
     total: Count,
     /// What is not here of it.
     missing: Count,
+    /// Blobs that are here and too large to be read through.
+    #[serde(skip)]
+    unread: u64,
     warnings: Vec<String>,
 }
 
@@ -75,6 +81,7 @@ struct Count {
 impl<'a> Report<'a> {
     pub(super) fn new(graph: &'a Graph) -> Report<'a> {
         let (mut total, mut missing) = (Count::default(), Count::default());
+        let mut unread = 0;
         for node in graph.manifests() {
             total.add_manifest(node.descriptor.size);
             if node.content.is_none() {
@@ -85,6 +92,9 @@ impl<'a> Report<'a> {
             total.add_blob(node.descriptor.size);
             if node.source.is_none() {
                 missing.add_blob(node.descriptor.size);
+            } else if node.descriptor.size > LARGEST_READ && !matches!(node.role, BlobRole::Config)
+            {
+                unread += 1;
             }
         }
         let blobs = graph.blobs().iter().map(|node| BlobReport {
@@ -106,6 +116,7 @@ impl<'a> Report<'a> {
             skipped: graph.skipped(),
             total,
             missing,
+            unread,
             warnings: graph.warnings().iter().map(ToString::to_string).collect(),
         }
     }
@@ -118,6 +129,17 @@ impl<'a> Report<'a> {
             let missing = self.missing.words();
             lines.push(format!("missing  {missing}; fine where the registry has it"));
         }
+        let of = match self.missing == Count::default() {
+            true => "",
+            false => " of what is here",
+        };
+        lines.push(match self.unread {
+            0 => format!("checked  all sizes and digests{of}"),
+            unread => {
+                let blobs = words::count(unread, "blob");
+                format!("checked  all sizes{of}, and all digests but of {blobs} over 1 MiB")
+            }
+        });
         if !self.skipped.is_empty() {
             let bytes =
                 self.skipped.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
