@@ -23,6 +23,8 @@ pub(crate) use serve::ServeArgs;
 /// Hauls container images into registries, and never tags one that is not completely there.
 #[derive(Debug, Parser)]
 #[command(name = "windlass", version, max_term_width = 100)]
+#[command(after_long_help = "\
+The format of request files (push --request) is in docs/request.md of Windlass's repository.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: CommonArgs,

@@ -41,6 +41,12 @@ fn check_claims(told: &str, claims: &[&str]) {
 }
 
 #[test]
+fn quiet_leaves_the_exit_code_to_tell() {
+    let temporary = tempfile::tempdir().unwrap();
+    assert_eq!(play(temporary.path(), &["-q"]), "");
+}
+
+#[test]
 fn it_shows_all_that_it_claims() {
     let temporary = tempfile::tempdir().unwrap();
     let told = play(temporary.path(), &[]);

@@ -214,6 +214,9 @@ impl FromStr for Registry {
 
     fn from_str(text: &str) -> Result<Registry, ReferenceError> {
         let bad = |problem| ReferenceError::BadHost(shorten(text), problem);
+        if let Some(rest) = behind_login(text) {
+            return Err(ReferenceError::HasLogin { rest: shorten(rest) });
+        }
         if text.contains("://") {
             return Err(bad("it is a URL; write the host alone"));
         }
@@ -254,10 +257,8 @@ impl FromStr for Repository {
     fn from_str(text: &str) -> Result<Repository, ReferenceError> {
         let input = || text.to_owned();
         // What stands before an `@` may be a password: it is shown nowhere.
-        if let Some((_, after)) = text.split_once('@')
-            && !after.starts_with("sha")
-        {
-            return Err(ReferenceError::HasLogin { rest: shorten(after) });
+        if let Some(rest) = behind_login(text) {
+            return Err(ReferenceError::HasLogin { rest: shorten(rest) });
         }
         if let Some((_, rest)) = text.split_once("://") {
             return Err(ReferenceError::HasScheme { input: input(), rest: rest.to_owned() });
@@ -375,6 +376,19 @@ macro_rules! text_is_itself {
 }
 
 text_is_itself!(Registry, RepositoryName, Tag, Reference);
+
+/// What stands behind a login, where there is one: behind the last `@` but that of a digest.
+fn behind_login(text: &str) -> Option<&str> {
+    let is_digest = |text: &str| {
+        let algorithm = text.split(':').next().unwrap_or_default();
+        matches!(algorithm, "sha256" | "sha384" | "sha512") && !text.contains(['/', '.'])
+    };
+    let (before, after) = text.rsplit_once('@')?;
+    match is_digest(after) {
+        true => before.rsplit_once('@').map(|(_, rest)| rest),
+        false => Some(after),
+    }
+}
 
 /// Splits `host:port`; the colons of an IPv6 address in brackets are no port.
 fn split_port(text: &str) -> (&str, Option<&str>) {

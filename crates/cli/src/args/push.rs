@@ -58,7 +58,8 @@ pub(crate) struct PushArgs {
     ///
     /// The file (JSON) tells the image's root, its files by digest, repositories and tags. Given
     /// --repository, its own repositories do not count; tags of the command line go before its own.
-    /// May be given several times: all images are pushed in one run.
+    /// May be given several times: all images are pushed in one run. Its format, with an example, is
+    /// in docs/request.md of Windlass's repository.
     #[arg(long = "request", value_name = "FILE")]
     pub(crate) requests: Vec<PathBuf>,
 

@@ -20,7 +20,7 @@ use windlass_push::{Failure, Interrupt};
 use crate::args::DemoArgs;
 use crate::commands::Context;
 use crate::exit_code::Exit;
-use crate::output::Output;
+use crate::output::{Output, Verbosity};
 use crate::problem::Problem;
 use crate::signals::Stop;
 
@@ -70,14 +70,19 @@ async fn play(
         interrupt = stop.clone().wait() => return Err(stop.names_exit(interrupted(interrupt))),
     }
     if args.keep {
-        tell(output, &story::kept_running(server.address(), scene.image(), folder))?;
+        // Nobody finds it who is not told, however little is wanted to be heard.
+        let lines = story::kept_running(server.address(), scene.image(), folder);
+        lines.iter().try_for_each(|line| output.print(line))?;
         stop.wait().await;
     }
     Ok(())
 }
 
-/// Tells a step.
+/// Tells a step; with `--quiet` the exit code tells all.
 fn tell(output: &Output, lines: &[String]) -> Result<(), Problem> {
+    if output.verbosity() == Verbosity::Quiet {
+        return Ok(());
+    }
     lines.iter().try_for_each(|line| output.print(line))
 }
 

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use std::path::PathBuf;
 
 use windlass_image::GraphOptions;
-use windlass_oci::{Registry, Repository, Tag};
+use windlass_oci::{ReferenceError, Registry, Repository, Tag};
 use windlass_push::{Expectations, PusherOptions, TagPolicy};
 
 use super::Environment;
@@ -114,6 +114,10 @@ fn as_flags(typed: &str) -> String {
 
 fn images(args: &PushArgs, output: &Output) -> Result<Vec<ImageSettings>, Problem> {
     if let Some(surplus) = args.surplus.first() {
+        // What is typed here may have a login in it, which is not to be shown.
+        if let Err(login @ ReferenceError::HasLogin { .. }) = surplus.parse::<Repository>() {
+            return Err(login.into());
+        }
         let problem = Problem::usage(format!("unexpected argument {surplus:?}"));
         return Err(problem.hint(format!("write windlass push IMAGE {}", as_flags(surplus))));
     }

@@ -48,7 +48,10 @@ fn a_password_in_a_repository_is_shown_nowhere() {
     for typed in ["me:hunter2@ghcr.io/app", "https://me:hunter2@ghcr.io/app"] {
         let ran = push(["image", "-r", typed]).ends_with(2).says("write ghcr.io/app");
         assert!(!ran.stderr.contains("hunter2"), "{}", ran.stderr);
+        push(["image", typed]).ends_with(2).never_says("hunter2");
     }
+    let typed = ["image", "-r", "a.io/x", "--plain-http", "me:hunter2@a.io"];
+    push(typed).ends_with(2).never_says("hunter2");
 }
 
 #[test]
@@ -89,6 +92,9 @@ fn help_and_version_are_no_errors_and_unknown_commands_are() {
     assert!(say(&["--version"]).ends_with(0).stdout.starts_with("windlass "));
     let help = say(&["push", "--help"]).ends_with(0).stdout;
     assert!(help.contains("Exit status:"), "{help}");
+    assert!(help.contains("docs/request.md"), "{help}");
+    let page = say(&["man"]).ends_with(0).stdout;
+    assert!(page.contains("docs/request.md"), "{page}");
     for word in ["--rollback", "--no-resume", "--referrer", "--tags-at-once", "--verify "] {
         assert!(!help.contains(word), "{word} is promised and not there");
     }

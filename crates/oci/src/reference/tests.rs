@@ -137,12 +137,23 @@ proptest! {
 
 #[test]
 fn a_login_in_a_repository_is_refused_and_never_shown() {
-    for text in ["me:hunter2@host.io/app", "https://me:hunter2@host.io/app", "hunter2@host.io/app"]
-    {
+    for text in [
+        "me:hunter2@host.io/app",
+        "https://me:hunter2@host.io/app",
+        "hunter2@host.io/app",
+        "https://me:hunter2@hunter2@host.io/app",
+        "me:hunter2@host.io/app@sha256:00",
+    ] {
         let error = text.parse::<Repository>().unwrap_err();
         assert!(error.to_string().contains("write host.io/app"), "{error}");
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
+    for text in ["me:hunter2@sha.io/app", "me:hunter2@sha256.io/app", "me:hunter2@host:80"] {
+        let error = text.parse::<Repository>().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    }
+    let error = "me:hunter2@host.io".parse::<Registry>().unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     let error = "http://host.io".parse::<Registry>().unwrap_err();
     assert!(error.to_string().contains("is a URL"), "{error}");
 }
