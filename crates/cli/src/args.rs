@@ -47,28 +47,56 @@ pub(crate) enum Command {
 /// How the command speaks, whatever it does.
 #[derive(Args, Debug)]
 pub(crate) struct CommonArgs {
-    /// What goes to standard output: lines for people, or JSON
-    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
-    #[arg(help_heading = "Output")]
-    pub(crate) output: Form,
-
-    /// Say nothing but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Output")]
-    pub(crate) quiet: bool,
-
-    /// Tell about credentials, retries, warnings and requests too
-    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
-    pub(crate) verbose: u8,
-
-    /// How to show what moves: a bar on a terminal, lines elsewhere
-    #[arg(long, global = true, value_name = "KIND", default_value = "auto")]
-    #[arg(help_heading = "Output")]
-    pub(crate) progress: ProgressKind,
-
     /// Whether to use colors [env: NO_COLOR turns them off]
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     #[arg(help_heading = "Output")]
     pub(crate) color: When,
+}
+
+/// What standard output is for, in commands whose result a program may read.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct FormArgs {
+    /// What goes to standard output: lines for people, or JSON
+    #[arg(long, value_name = "FORM", default_value = "text", help_heading = "Output")]
+    pub(crate) output: Form,
+}
+
+/// How much is said, in commands that can say more.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct VerbosityArgs {
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output")]
+    pub(crate) quiet: bool,
+
+    /// Tell about credentials, retries, warnings and requests too
+    #[arg(short, long, action = ArgAction::Count, help_heading = "Output")]
+    pub(crate) verbose: u8,
+}
+
+impl Command {
+    /// What standard output is for.
+    pub(crate) fn form(&self) -> Form {
+        match self {
+            Command::Push(args) => args.form.output,
+            Command::Inspect(args) => args.form.output,
+            Command::Auth(AuthArgs { command: AuthCommand::Check(args) }) => args.form.output,
+            Command::Serve(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => {
+                Form::Text
+            }
+        }
+    }
+
+    /// How much is said.
+    pub(crate) fn verbosity(&self) -> VerbosityArgs {
+        match self {
+            Command::Push(args) => args.verbosity,
+            Command::Inspect(args) => args.verbosity,
+            Command::Auth(AuthArgs { command: AuthCommand::Check(args) }) => args.verbosity,
+            Command::Serve(args) => args.verbosity,
+            Command::Demo(args) => VerbosityArgs { quiet: args.quiet, verbose: 0 },
+            Command::Completions(_) | Command::Man(_) => VerbosityArgs::default(),
+        }
+    }
 }
 
 /// What standard output is for. Its values explain themselves; clap would make the comment of each a

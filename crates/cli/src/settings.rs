@@ -12,31 +12,32 @@ pub(crate) use push::{ImagePlace, ImageSettings, PushSettings};
 pub(crate) use registries::{Load, pusher_options};
 pub(crate) use registry_data::registry_data;
 
-use crate::args::{CommonArgs, ProgressKind, When};
+use crate::args::{Cli, ProgressKind, PushArgs, VerbosityArgs, When};
 use crate::output::{Output, Verbosity};
 use crate::progress::Shown;
 
 impl Output {
     /// As was asked for, on this terminal.
-    pub(crate) fn from_args(args: &CommonArgs, environment: &Environment) -> Output {
-        let verbosity = match (args.quiet, args.verbose) {
+    pub(crate) fn from_args(cli: &Cli, environment: &Environment) -> Output {
+        let VerbosityArgs { quiet, verbose } = cli.command.verbosity();
+        let verbosity = match (quiet, verbose) {
             (true, _) => Verbosity::Quiet,
             (false, 0) => Verbosity::Normal,
             (false, _) => Verbosity::Verbose,
         };
-        let color = match args.color {
+        let color = match cli.common.color {
             When::Always => true,
             When::Never => false,
             When::Auto => environment.text("NO_COLOR").is_none() && stderr().is_terminal(),
         };
-        Output::new(args.output, verbosity, color)
+        Output::new(cli.command.form(), verbosity, color)
     }
 }
 
 impl Shown {
     /// As was asked for, on this terminal.
-    pub(crate) fn from_args(args: &CommonArgs, environment: &Environment) -> Shown {
-        match args.quiet {
+    pub(crate) fn from_args(args: &PushArgs, environment: &Environment) -> Shown {
+        match args.verbosity.quiet {
             true => Shown::Nothing,
             false => shown(args.progress, environment, stderr().is_terminal()),
         }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use windlass_oci::Repository;
 
-use super::ConnectionArgs;
+use super::{ConnectionArgs, FormArgs, VerbosityArgs};
 
 /// Find out what a registry allows
 #[derive(Args, Debug)]
@@ -33,4 +33,10 @@ pub(crate) struct AuthCheckArgs {
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
 }

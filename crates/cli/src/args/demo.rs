@@ -27,4 +27,8 @@ pub(crate) struct DemoArgs {
     /// Keep the registry running until Ctrl-C, and keep its folder
     #[arg(long)]
     pub(crate) keep: bool,
+
+    /// Say nothing but errors, and with --keep where the registry is
+    #[arg(short, long, help_heading = "Output")]
+    pub(crate) quiet: bool,
 }

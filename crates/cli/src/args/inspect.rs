@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::{FormArgs, VerbosityArgs};
 use crate::selector;
 
 /// Show what an image is made of, what of it is missing here, and what is wrong with it
@@ -23,4 +24,10 @@ pub(crate) struct InspectArgs {
     /// Which image, where the layout has several: its digest, the beginning of it, or its name
     #[arg(long, value_name = "DIGEST|NAME", value_parser = selector::parse)]
     pub(crate) manifest: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
 }

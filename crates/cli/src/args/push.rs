@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use windlass_oci::{Digest, Repository, Tag};
 
-use super::ConnectionArgs;
+use super::{ConnectionArgs, FormArgs, ProgressKind, VerbosityArgs};
 use crate::{byte_size, jobs, selector};
 
 /// Push an image into one or more repositories
@@ -111,6 +111,16 @@ pub(crate) struct PushArgs {
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
+
+    /// How to show what moves: a bar on a terminal, lines elsewhere
+    #[arg(long, value_name = "KIND", default_value = "auto", help_heading = "Output")]
+    pub(crate) progress: ProgressKind,
 }
 
 /// Whether tags may be moved. Its values are explained by the option.

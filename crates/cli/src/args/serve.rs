@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::VerbosityArgs;
+
 /// Run a registry on this machine, which keeps what it gets in a folder
 ///
 /// It takes and gives images by the OCI distribution protocol: windlass, docker, podman, skopeo,
@@ -27,6 +29,9 @@ pub(crate) struct ServeArgs {
     /// %LOCALAPPDATA%\windlass\registry.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) verbosity: VerbosityArgs,
 }
 
 /// An address that only this machine can reach.

@@ -33,10 +33,10 @@ pub(crate) struct Context {
 /// Does what was asked for, and tells what went wrong.
 pub(crate) fn run(cli: &Cli) -> Exit {
     let environment = Environment::of_process();
-    let output = Output::from_args(&cli.common, &environment);
+    let output = Output::from_args(cli, &environment);
     let context = Context { output, environment };
     let ended = match &cli.command {
-        Command::Push(args) => client(push::run(args, &cli.common, &context)),
+        Command::Push(args) => client(push::run(args, &context)),
         Command::Serve(args) => server(serve::run(args, &context)),
         Command::Inspect(args) => client(inspect::run(args, &context)),
         Command::Auth(args) => match &args.command {

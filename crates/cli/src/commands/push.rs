@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use windlass_oci::Repository;
 use windlass_push::{ErrorReceipt, Finished, Pusher, Receipt, RepositoryReceipt, VERSION};
 
-use crate::args::{CommonArgs, Form, PushArgs};
+use crate::args::{Form, PushArgs};
 use crate::commands::Context;
 use crate::exit_code::Exit;
 use crate::output::Output;
@@ -21,11 +21,7 @@ use crate::result_file::ResultFile;
 use crate::settings::PushSettings;
 use crate::signals::Stop;
 
-pub(crate) async fn run(
-    args: &PushArgs,
-    common: &CommonArgs,
-    context: &Context,
-) -> Result<Exit, Problem> {
+pub(crate) async fn run(args: &PushArgs, context: &Context) -> Result<Exit, Problem> {
     let output = &context.output;
     let stop = Stop::listen();
     let settings = PushSettings::new(args, &context.environment, output)?;
@@ -42,7 +38,7 @@ pub(crate) async fn run(
     let pusher = Pusher::new(settings.pusher.clone());
     let repositories = || jobs.iter().flat_map(|job| &job.repositories);
     let several = repositories().collect::<BTreeSet<_>>().len() > 1;
-    let shown = Shown::from_args(common, &context.environment);
+    let shown = Shown::from_args(args, &context.environment);
     let progress = Progress::new(shown, several, output);
     let stopped = async {
         let interrupt = stop.clone().wait().await;

@@ -98,6 +98,15 @@ fn help_and_version_are_no_errors_and_unknown_commands_are() {
     for word in ["--rollback", "--no-resume", "--referrer", "--tags-at-once", "--verify "] {
         assert!(!help.contains(word), "{word} is promised and not there");
     }
+    // What would do nothing is not offered.
+    for command in ["completions", "man", "demo", "serve"] {
+        let help = say(&[command, "--help"]).ends_with(0).stdout;
+        assert!(!help.contains("--output") && !help.contains("--progress"), "{help}");
+        say(&[command, "--output", "json"]).ends_with(2);
+    }
+    for command in ["completions", "man"] {
+        say(&[command, "--quiet"]).ends_with(2).says("--quiet");
+    }
     say(&["pusch"]).ends_with(2).says("'push'");
     say(&[]).ends_with(2);
 }
