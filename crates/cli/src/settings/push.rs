@@ -134,6 +134,14 @@ fn images(args: &PushArgs, output: &Output) -> Result<Vec<ImageSettings>, Proble
         Ok(ImageSettings { image, repositories, tags: each_once(tags, "tag", output) })
     };
     if let Some(path) = &args.image {
+        let typed = path.to_string_lossy();
+        let is_target = args.repositories.is_empty()
+            && !path.exists()
+            && matches!(typed.parse::<Repository>(), Ok(_) | Err(ReferenceError::HasTag { .. }));
+        if is_target {
+            return Err(Problem::usage(format!("{typed:?} is taken for an image on disk"))
+                .hint(format!("write windlass push IMAGE {}", as_flags(&typed))));
+        }
         let image = ImagePlace::Layout { path: path.clone(), selector: args.manifest.clone() };
         return Ok(vec![place(args.repositories.clone(), tags, image)?]);
     }

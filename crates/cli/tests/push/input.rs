@@ -24,6 +24,7 @@ fn what_is_typed_wrong_is_shown_with_what_would_be_right() {
     check("image -r ghcr.io/app -t ghcr.io/app:v1", "is malformed");
     check("image", "no repository to push to");
     check("image ghcr.io/app:v1", "windlass push IMAGE -r ghcr.io/app -t v1");
+    check("ghcr.io/app:v1", "windlass push IMAGE -r ghcr.io/app -t v1");
     check("image localhost:5000/app", "windlass push IMAGE -r localhost:5000/app");
     check("", "<IMAGE>");
     check("-r ghcr.io/app", "<IMAGE>");

@@ -54,11 +54,18 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
 /// What to say to one who has typed what other tools take.
 fn hint_for(path: &Path) -> Option<String> {
     let typed = path.to_str()?;
-    for prefix in ["oci:", "oci-archive:", "dir:"] {
+    for prefix in ["oci:", "oci-archive:"] {
         if let Some(rest) = typed.strip_prefix(prefix) {
             let path = rest.rsplit_once(':').map_or(rest, |(path, _)| path);
             return Some(format!("leave out {prefix:?}: windlass push {path}"));
         }
+    }
+    // Others of skopeo's transports: the text is what it takes itself.
+    let others = ["dir:", "docker-archive:", "docker-daemon:", "containers-storage:"];
+    if others.iter().any(|transport| typed.starts_with(transport)) {
+        return Some(format!(
+            "an OCI layout is wanted; `skopeo copy {typed} oci:image` makes one in the folder image"
+        ));
     }
     let name = typed.strip_prefix("docker://").unwrap_or(typed);
     let is_name =
@@ -86,6 +93,8 @@ mod tests {
         check("oci-archive:hello.tar", Some("windlass push hello.tar"));
         check("alpine:latest", Some("docker://alpine:latest oci:image"));
         check("docker://alpine", Some("docker://alpine oci:image"));
+        check("dir:hello", Some("skopeo copy dir:hello oci:image"));
+        check("docker-daemon:app:v1", Some("skopeo copy docker-daemon:app:v1 oci:image"));
         check("hello", None);
         check("./folder/hello", None);
     }
