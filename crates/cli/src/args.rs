@@ -1,6 +1,7 @@
 //! What was typed. No I/O, no environment: what it means is told in [`settings`](crate::settings).
 
 mod auth;
+mod build;
 mod completions;
 mod connection;
 mod demo;
@@ -12,6 +13,7 @@ mod serve;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use auth::{AuthArgs, AuthCheckArgs, AuthCommand};
+pub(crate) use build::{BuildArgs, BuildStep, ImportArgs, LayerArgs};
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use demo::DemoArgs;
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
+    #[command(hide = true)]
+    Build(BuildArgs),
 }
 
 /// How the command speaks, whatever it does.
@@ -80,9 +84,11 @@ impl Command {
             Command::Push(args) => args.form.output,
             Command::Inspect(args) => args.form.output,
             Command::Auth(AuthArgs { command: AuthCommand::Check(args) }) => args.form.output,
-            Command::Serve(_) | Command::Demo(_) | Command::Completions(_) | Command::Man(_) => {
-                Form::Text
-            }
+            Command::Serve(_)
+            | Command::Demo(_)
+            | Command::Completions(_)
+            | Command::Man(_)
+            | Command::Build(_) => Form::Text,
         }
     }
 
@@ -94,7 +100,9 @@ impl Command {
             Command::Auth(AuthArgs { command: AuthCommand::Check(args) }) => args.verbosity,
             Command::Serve(args) => args.verbosity,
             Command::Demo(args) => VerbosityArgs { quiet: args.quiet, verbose: 0 },
-            Command::Completions(_) | Command::Man(_) => VerbosityArgs::default(),
+            Command::Completions(_) | Command::Man(_) | Command::Build(_) => {
+                VerbosityArgs::default()
+            }
         }
     }
 }

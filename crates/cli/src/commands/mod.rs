@@ -2,6 +2,7 @@
 //! how the process ends.
 
 mod auth_check;
+mod build;
 mod completions;
 mod demo;
 mod inspect;
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Demo(args) => server(demo::run(args, &context)),
         Command::Completions(args) => completions::run(args, &context),
         Command::Man(args) => man::run(args, &context),
+        Command::Build(args) => client(build::run(args, &context)),
     };
     match ended {
         Ok(exit) => exit,
