@@ -5,6 +5,7 @@
 //! [`Store`](windlass_source::Store) and checked. Nothing here writes, and nothing knows a registry.
 
 mod graph;
+mod layer;
 mod layout;
 mod root;
 
@@ -12,6 +13,7 @@ pub use graph::{
     BlobNode, BlobRole, Graph, GraphError, GraphOptions, ManifestContent, ManifestNode, Mention,
     Problem, Warning,
 };
+pub use layer::{Layer, LayerError};
 #[doc(hidden)]
 pub use layout::parse_index;
 pub use layout::{Layout, LayoutError};

@@ -6,6 +6,7 @@ mod index;
 mod layer;
 mod layout;
 mod request;
+mod spec;
 
 use crate::args::{BuildArgs, BuildStep};
 use crate::commands::Context;
