@@ -4,11 +4,18 @@
 //! roots among them. A [`Graph`] is what one root reaches, found in any
 //! [`Store`](windlass_source::Store) and checked. Nothing here writes, and nothing knows a registry.
 
+mod assemble;
+mod config;
 mod graph;
 mod layer;
 mod layout;
 mod root;
 
+pub use assemble::{AssembledImage, Base, BaseError, ImageChanges};
+pub use config::{
+    ConfigChanges, ConfigError, EnvError, EnvVariable, ExposedPort, NoKey, Note, PortError,
+    Timestamp, TimestampError, Volume, VolumeError,
+};
 pub use graph::{
     BlobNode, BlobRole, Graph, GraphError, GraphOptions, ManifestContent, ManifestNode, Mention,
     Problem, Warning,

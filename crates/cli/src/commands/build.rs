@@ -7,6 +7,7 @@ mod layer;
 mod layout;
 mod request;
 mod spec;
+mod values;
 
 use crate::args::{BuildArgs, BuildStep};
 use crate::commands::Context;
