@@ -70,7 +70,10 @@ def _local_tool_impl(ctx):
 
     # A newer file is another tool: what it makes is made again.
     ctx.watch(path)
-    ctx.symlink(path, name)
+
+    # A copy, which a download from a file is: a link may lead to where a sandbox does not see, /tmp say.
+    url = "file://" + ("" if path.startswith("/") else "/") + path.replace("\\", "/").replace("%", "%25").replace(" ", "%20")
+    ctx.download(url = url, output = name, executable = True)
     ctx.file("BUILD.bazel", _BUILD.format(tool = name))
 
 local_tool = repository_rule(
