@@ -10,6 +10,7 @@ mod graph;
 mod layer;
 mod layout;
 mod root;
+mod write_layout;
 
 pub use assemble::{AssembledImage, Base, BaseError, ImageChanges};
 pub use config::{
@@ -25,3 +26,4 @@ pub use layer::{Layer, LayerError};
 pub use layout::parse_index;
 pub use layout::{Layout, LayoutError};
 pub use root::{Root, Roots};
+pub use write_layout::{LayoutParts, Placing, WriteLayoutError, write_layout};

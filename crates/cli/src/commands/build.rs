@@ -20,7 +20,7 @@ pub(crate) async fn run(args: &BuildArgs, context: &Context) -> Result<Exit, Pro
         BuildStep::Import(args) => import::run(args).await?,
         BuildStep::Image(args) => image::run(&args.spec)?,
         BuildStep::Index(args) => index::run(&args.spec, &context.output)?,
-        BuildStep::Layout(args) => layout::run(&args.spec, &context.output)?,
+        BuildStep::Layout(args) => layout::run(&args.spec, &context.output).await?,
         BuildStep::Request(args) => request::run(&args.spec)?,
     }
     Ok(Exit::Success)

@@ -1,0 +1,205 @@
+//! Writing an image as an OCI layout directory. Image-spec,
+//! [image-layout.md](https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md).
+//!
+//! What is written is exactly what the root reaches. Large content need not be copied: a blob may
+//! be a symbolic link to where it lies.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+use windlass_oci::{Algorithm, Descriptor, Digest, MediaType};
+use windlass_source::{
+    BlobSource, DirectoryStore, FilesStore, MemorySource, MemoryStore, SourceError, Store, Stores,
+};
+
+use crate::graph::{Graph, GraphError, GraphOptions};
+
+/// What an image that is to be written is made of.
+#[derive(Clone, Debug, Default)]
+pub struct LayoutParts {
+    /// Manifests, indexes and configs.
+    pub documents: Vec<Bytes>,
+    /// Layers and other files.
+    pub files: HashMap<Digest, PathBuf>,
+    /// Layout directories that have what is nowhere else.
+    pub layouts: Vec<PathBuf>,
+}
+
+/// How files come into a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placing {
+    /// As relative symbolic links to where they lie. The links are computed from the paths as they
+    /// are given, without looking at what lies there.
+    Links,
+    /// As copies.
+    Copies,
+}
+
+/// Why a layout could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteLayoutError {
+    /// What is to be written is no whole image.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A part of it cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The operating system said no.
+    #[error("cannot write {path}: {error}")]
+    Io {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// The tag that readers of layouts look for where they are told none.
+const NAME: (&str, &str) = ("org.opencontainers.image.ref.name", "latest");
+
+/// Writes what `root` reaches into the empty directory `to`, and gives back what is in none of
+/// the `parts`: it is left out, since a registry may have it.
+///
+/// # Errors
+///
+/// Where the root is not there, something that is there is not what its descriptor says, or
+/// something cannot be read or written.
+pub async fn write_layout(
+    to: &Path,
+    root: &Descriptor,
+    parts: &LayoutParts,
+    placing: Placing,
+) -> Result<Vec<Descriptor>, WriteLayoutError> {
+    // Here nothing is distributed yet.
+    let options = GraphOptions { include_non_distributable: true };
+    let graph = Graph::read(root, &parts.store(), &options).await?;
+    let mut absent = Vec::new();
+    for node in graph.manifests() {
+        match &node.content {
+            Some(content) => write(&to.join(blob_path(content.raw.digest())), content.raw.bytes())?,
+            None => absent.push(node.descriptor.clone()),
+        }
+    }
+    for node in graph.blobs() {
+        let place = to.join(blob_path(&node.descriptor.digest));
+        match (parts.file(&node.descriptor.digest), &node.source) {
+            (Some(file), _) => put(&place, &file, placing)?,
+            (None, Some(source)) => {
+                write(&place, &<dyn BlobSource>::read(&**source, node.descriptor.size).await?)?;
+            }
+            // Foreign layers are never where an image is built.
+            (None, None) if node.descriptor.media_type.is_non_distributable() => {}
+            (None, None) => absent.push(node.descriptor.clone()),
+        }
+    }
+    write(&to.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+    write(&to.join("index.json"), index_of(root).as_bytes())?;
+    Ok(absent)
+}
+
+impl LayoutParts {
+    fn store(&self) -> Stores {
+        let mut documents = MemoryStore::default();
+        for document in &self.documents {
+            for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+                let digest = Digest::of(algorithm, document);
+                documents.insert(MemorySource::with_digest(digest, document.clone()));
+            }
+        }
+        let mut stores: Vec<Arc<dyn Store>> =
+            vec![Arc::new(documents), Arc::new(FilesStore::new(self.files.clone()))];
+        for layout in &self.layouts {
+            stores.push(Arc::new(DirectoryStore::new(layout)));
+        }
+        Stores(stores)
+    }
+
+    /// The file that has the content of `digest`.
+    fn file(&self, digest: &Digest) -> Option<PathBuf> {
+        let listed = self.files.get(digest).cloned();
+        let in_layouts = self.layouts.iter().map(|layout| layout.join(blob_path(digest)));
+        listed.into_iter().chain(in_layouts).find(|path| path.is_file())
+    }
+}
+
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm(), digest.hex())
+}
+
+fn index_of(root: &Descriptor) -> String {
+    let annotations = BTreeMap::from([(NAME.0.to_owned(), NAME.1.to_owned())]);
+    let plain = Descriptor::new(root.media_type.clone(), root.digest.clone(), root.size);
+    let root = Descriptor { annotations, ..plain };
+    json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": [root] })
+        .to_string()
+}
+
+/// Makes `place` have the content of `file`.
+fn put(place: &Path, file: &Path, placing: Placing) -> Result<(), WriteLayoutError> {
+    let fail = |error| WriteLayoutError::Io { path: place.to_owned(), error };
+    let folder = place.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(folder).map_err(fail)?;
+    let link = match placing {
+        Placing::Links => relative(folder, file),
+        Placing::Copies => None,
+    };
+    match link {
+        Some(link) if symlink(&link, place).is_ok() => Ok(()),
+        // A system may not have links, or not between these two places.
+        _ => fs::copy(file, place).map(|_| ()).map_err(fail),
+    }
+}
+
+fn write(place: &Path, bytes: &[u8]) -> Result<(), WriteLayoutError> {
+    let folder = place.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(place, bytes))
+        .map_err(|error| WriteLayoutError::Io { path: place.to_owned(), error })
+}
+
+/// The way from the folder `from` to `to`, by their names alone. Both are relative, or both
+/// absolute; `None` where no such way can be told.
+fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
+    let (from, to) = (names(from)?, names(to)?);
+    let is_rooted = |names: &[Component<'_>]| !matches!(names.first(), Some(Component::Normal(_)));
+    if is_rooted(&from) != is_rooted(&to) {
+        return None;
+    }
+    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    let up = from[shared..].iter().map(|_| Component::ParentDir);
+    Some(up.chain(to[shared..].iter().copied()).collect())
+}
+
+/// The components of a path without `.` and `..`; `None` where it leads above where it begins.
+fn names(path: &Path) -> Option<Vec<Component<'_>>> {
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => match names.pop() {
+                Some(Component::Normal(_)) => {}
+                _ => return None,
+            },
+            name => names.push(name),
+        }
+    }
+    Some(names)
+}
+
+#[cfg(unix)]
+fn symlink(to: &Path, at: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(to, at)
+}
+
+#[cfg(windows)]
+fn symlink(to: &Path, at: &Path) -> io::Result<()> {
+    std::os::windows::fs::symlink_file(to, at)
+}
