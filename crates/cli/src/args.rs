@@ -5,18 +5,25 @@ mod build;
 mod completions;
 mod connection;
 mod demo;
+mod flags;
 mod inspect;
 mod man;
 mod push;
 mod serve;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use windlass_oci::ReferenceError;
 
 pub(crate) use auth::{AuthArgs, AuthCheckArgs, AuthCommand};
 pub(crate) use build::{BuildArgs, BuildStep, ImportArgs, LayerArgs};
 pub(crate) use completions::CompletionsArgs;
 pub(crate) use connection::ConnectionArgs;
 pub(crate) use demo::DemoArgs;
+pub(crate) use flags::check_flags;
+use flags::parse_with_flags;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use man::ManArgs;
 pub(crate) use push::{ExpectedTag, PushArgs, TagPolicyArg};
@@ -46,6 +53,32 @@ pub(crate) enum Command {
     Man(ManArgs),
     #[command(hide = true)]
     Build(BuildArgs),
+}
+
+impl Cli {
+    /// What `typed` says, the program's name first.
+    pub(crate) fn parse_typed(typed: &[OsString]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(typed).map_err(without_secrets)
+    }
+
+    /// The same, with the flags that request files bring before it.
+    pub(crate) fn parse_with_flags(
+        typed: &[OsString],
+        flags: &[String],
+    ) -> Result<Cli, clap::Error> {
+        parse_with_flags(typed, flags).map_err(without_secrets)
+    }
+}
+
+/// Clap shows what was typed, which may have a password in it.
+fn without_secrets(said: clap::Error) -> clap::Error {
+    let source = std::error::Error::source(&said).and_then(|source| source.downcast_ref());
+    match source {
+        Some(login @ ReferenceError::HasLogin { .. }) => {
+            Cli::command().error(ErrorKind::ValueValidation, login)
+        }
+        _ => said,
+    }
 }
 
 /// How the command speaks, whatever it does.

@@ -9,6 +9,7 @@ mod commands;
 mod duration;
 mod exit_code;
 mod jobs;
+mod launcher;
 mod login;
 mod output;
 mod problem;
@@ -20,36 +21,23 @@ mod selector;
 mod settings;
 mod signals;
 mod tag_list;
+mod text_file;
 mod words;
 
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
-use windlass_oci::ReferenceError;
-
+use crate::args::Cli;
 use crate::exit_code::Exit;
+use crate::settings::Environment;
 
 fn main() -> ExitCode {
-    match args::Cli::try_parse() {
-        Ok(cli) => commands::run(&cli),
-        Err(said) => {
-            let said = without_secrets(said);
-            // Nobody is left to hear that the terminal is gone.
-            let _ = said.print();
-            if said.use_stderr() { Exit::Usage } else { Exit::Success }
-        }
-    }
+    let environment = Environment::of_process();
+    let typed = launcher::unfold(std::env::args_os().collect(), &environment);
+    let exit = Cli::parse_typed(&typed).and_then(|cli| commands::run(cli, &typed, environment));
+    exit.unwrap_or_else(|said| {
+        // Nobody is left to hear that the terminal is gone.
+        let _ = said.print();
+        if said.use_stderr() { Exit::Usage } else { Exit::Success }
+    })
     .into()
-}
-
-/// Clap shows what was typed, which may have a password in it.
-fn without_secrets(said: clap::Error) -> clap::Error {
-    let source = std::error::Error::source(&said).and_then(|source| source.downcast_ref());
-    match source {
-        Some(login @ ReferenceError::HasLogin { .. }) => {
-            args::Cli::command().error(ErrorKind::ValueValidation, login)
-        }
-        _ => said,
-    }
 }

@@ -1,202 +1,308 @@
-//! Request files: an image by its root and the files that its content lies in, as build systems
-//! know it that never make a layout.
-//!
-//! ```json
-//! {
-//!   "version": 1,
-//!   "root": {
-//!     "mediaType": "application/vnd.oci.image.manifest.v1+json",
-//!     "digest": "sha256:6c3c…",
-//!     "size": 1234
-//!   },
-//!   "blobs": {
-//!     "sha256:6c3c…": "manifest.json",
-//!     "sha256:44136f…": "config.json",
-//!     "sha256:9834…": "../layers/base.tar.gz"
-//!   },
-//!   "repositories": ["registry.example.com/team/app"],
-//!   "tags": ["v1.2.3", "latest"]
-//! }
-//! ```
-//!
-//! - `version`: 1. A file of another version is refused, and so is a field that is not known: what
-//!   it says might have kept a tag from being moved.
-//! - `root`: the descriptor of the manifest or index that is pushed.
-//! - `blobs`: where content lies, by its digest: layers, configs, and manifests too. A path is
-//!   taken from the folder that the request file is in. A file that is not there is no error as
-//!   long as the registry has its content.
-//! - `repositories`, may be left out: where to push to, unless `--repository` says so.
-//! - `tags`, may be left out: the tags to set, after those that `--tag` and `--tag-file` name.
+//! Request files: images by their root and the files that their content lies in, as build systems
+//! know them that never make a layout. Their format is told in `docs/request.md`.
 
-use std::collections::HashMap;
+mod document;
+mod places;
+mod runfiles_manifest;
+mod stamp;
+
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer};
-use windlass_oci::{Descriptor, Digest, Repository, Tag};
-use windlass_source::FilesStore;
+use windlass_oci::{Descriptor, Repository, Tag};
+use windlass_source::{DirectoryStore, FilesStore, Store, Stores};
 
 use crate::problem::Problem;
+use crate::settings::Environment;
+use crate::text_file::{self, Line};
 
-/// An image by files, and where it goes.
-#[derive(Clone, Debug)]
+pub(crate) use document::Document;
+use document::{Content, ImageContent};
+use places::Places;
+pub(crate) use places::{SUFFIX, is_runfiles};
+use stamp::{Status, Template};
+
+/// What request files ask for.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    /// The images, in the order of the files.
+    pub(crate) images: Vec<Request>,
+    /// Flags that go before the typed ones.
+    pub(crate) flags: Vec<String>,
+}
+
+/// A request file that has an image, and where that goes.
+#[derive(Debug)]
 pub(crate) struct Request {
-    /// The manifest or index that is pushed.
-    pub(crate) root: Descriptor,
-    /// Where its content lies.
-    pub(crate) files: FilesStore,
-    /// Where to push to, where the command line says nothing.
-    pub(crate) repositories: Vec<Repository>,
-    /// The tags to set, after those of the command line.
-    pub(crate) tags: Vec<Tag>,
+    file: RequestFile,
+    content: ImageContent,
+}
+
+/// The image of a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Image {
+    /// By its files.
+    Files {
+        /// The manifest or index that is pushed.
+        root: Box<Descriptor>,
+        /// Its content.
+        store: Arc<dyn Store>,
+    },
+    /// By the directory or archive of its layout.
+    Layout(PathBuf),
 }
 
 /// An index of a thousand images of a hundred layers each.
 const LARGEST: u64 = 32 << 20;
-const VERSION: u64 = 1;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    #[serde(rename = "version")]
-    _version: u64,
-    root: Descriptor,
-    #[serde(deserialize_with = "digests")]
-    blobs: HashMap<Digest, PathBuf>,
-    #[serde(default, deserialize_with = "texts")]
-    repositories: Vec<Repository>,
-    #[serde(default, deserialize_with = "texts")]
-    tags: Vec<Tag>,
-}
-
-/// Looked at first, so that a newer file is not blamed for its newer fields.
-#[derive(Deserialize)]
-struct Version {
-    version: u64,
+impl Requests {
+    /// Reads request files, and those that they name. No other file is looked at.
+    pub(crate) fn read(files: &[PathBuf], environment: &Environment) -> Result<Requests, Problem> {
+        let mut all: Vec<(String, Requests)> = Vec::new();
+        for path in files {
+            let file = RequestFile::read(path, environment)?;
+            let title = file.title();
+            let own_flags = file.document.flags.clone();
+            let requests = match &file.document.content {
+                Content::Image(content) => {
+                    let content = content.clone();
+                    Requests { images: vec![Request { file, content }], flags: own_flags }
+                }
+                Content::Requests(paths) => {
+                    let Requests { images, flags } = file.read_named(paths, environment)?;
+                    Requests { images, flags: [flags, own_flags].concat() }
+                }
+            };
+            all.push((title, requests));
+        }
+        merge(all)
+    }
 }
 
 impl Request {
-    /// Reads a request file. The files that it names are not looked at.
-    pub(crate) fn read(file: &Path) -> Result<Request, Problem> {
-        let shown = file.display();
+    /// Who it is, where it says so.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.file.document.name.as_deref()
+    }
+
+    /// How it is called in messages.
+    pub(crate) fn title(&self) -> String {
+        self.file.title()
+    }
+
+    /// Its name, where that is a target of Bazel's.
+    pub(crate) fn label(&self) -> Option<&str> {
+        self.file.label()
+    }
+
+    /// Its file, as it was named or found.
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// The image. Its own files are not looked at, only where they are.
+    pub(crate) fn image(&self) -> Result<Image, Problem> {
+        let file = &self.file;
+        match &self.content {
+            ImageContent::Layout(path) => Ok(Image::Layout(file.find(path)?)),
+            ImageContent::Files { root, blobs, layouts } => {
+                let place = |path: &PathBuf| file.places.find_or_guess(path);
+                let files = blobs.iter().map(|(digest, path)| (digest.clone(), place(path)));
+                let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(FilesStore::from_iter(files))];
+                for layout in layouts {
+                    stores.push(Arc::new(DirectoryStore::new(file.find(layout)?)));
+                }
+                Ok(Image::Files { root: root.clone(), store: Arc::new(Stores(stores)) })
+            }
+        }
+    }
+
+    /// Where it goes, by its own words. Empty where it does not say.
+    pub(crate) fn repositories(&self) -> Result<Vec<Repository>, Problem> {
+        let Document { repositories, repository_file, .. } = &self.file.document;
+        let Some(path) = repository_file else {
+            return self.file.fill(repositories.iter().map(|one| (one.clone(), None)).collect());
+        };
+        let path = self.file.find(path)?;
+        let shown = path.display();
+        match text_file::read_lines(&path, "a repository")?.as_slice() {
+            [line] => self.file.fill(vec![parse_line(line)?]),
+            [] => Err(Problem::usage(format!("{shown} names no repository"))),
+            [_, second, ..] => {
+                let place = &second.place;
+                Err(Problem::usage(format!("{place}: a second repository, where one is wanted")))
+            }
+        }
+    }
+
+    /// The tags to set, after those of the command line.
+    pub(crate) fn tags(&self) -> Result<Vec<Tag>, Problem> {
+        let Document { tags, tag_files, .. } = &self.file.document;
+        let mut wanted: Vec<_> = tags.iter().map(|tag| (tag.clone(), None)).collect();
+        for path in tag_files {
+            for line in text_file::read_lines(&self.file.find(path)?, "tags")? {
+                wanted.push(parse_line(&line)?);
+            }
+        }
+        self.file.fill(wanted)
+    }
+}
+
+/// A request file that was read.
+#[derive(Debug)]
+struct RequestFile {
+    /// As it was named or found.
+    path: PathBuf,
+    document: Document,
+    places: Places,
+}
+
+/// A text, and where it stands if that is a file of its own.
+type Wanted<T> = (Template<T>, Option<String>);
+
+impl RequestFile {
+    fn read(path: &Path, environment: &Environment) -> Result<RequestFile, Problem> {
+        let shown = path.display();
         let mut bytes = Vec::new();
-        File::open(file)
+        File::open(path)
             .and_then(|open| open.take(LARGEST + 1).read_to_end(&mut bytes))
             .map_err(|error| Problem::usage(format!("cannot read the request {shown}: {error}")))?;
         if bytes.len() as u64 > LARGEST {
             return Err(Problem::usage(format!("{shown} has more than {LARGEST} bytes")));
         }
-        let folder = file.parent().unwrap_or(Path::new(""));
-        Request::parse(&bytes, folder)
-            .map_err(|problem| Problem::usage(format!("cannot understand {shown}: {problem}")))
+        let document = Document::parse(&bytes)
+            .map_err(|problem| Problem::usage(format!("cannot understand {shown}: {problem}")))?;
+        let Document { folder, runfiles, .. } = &document;
+        let places = Places::new(path, folder, runfiles.as_deref(), environment);
+        Ok(RequestFile { path: path.to_owned(), document, places })
     }
 
-    fn parse(bytes: &[u8], folder: &Path) -> Result<Request, String> {
-        let Version { version } = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        if version != VERSION {
-            return Err(format!("it is a request of version {version}; known is {VERSION}"));
+    /// The images of the request files that it names.
+    fn read_named(
+        &self,
+        paths: &[PathBuf],
+        environment: &Environment,
+    ) -> Result<Requests, Problem> {
+        let mut all = Vec::new();
+        for path in paths {
+            let file = RequestFile::read(&self.find(path)?, environment)?;
+            let (title, flags) = (file.title(), file.document.flags.clone());
+            let Content::Image(content) = file.document.content.clone() else {
+                let by = self.title();
+                return Err(Problem::usage(format!(
+                    "{title}, one of the requests of {by}, has requests itself; list those instead"
+                )));
+            };
+            all.push((title, Requests { images: vec![Request { file, content }], flags }));
         }
-        let document: Document = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        let Document { root, blobs, repositories, tags, .. } = document;
-        let files = blobs.into_iter().map(|(digest, path)| (digest, folder.join(path))).collect();
-        Ok(Request { root, files, repositories, tags })
+        merge(all)
     }
-}
 
-fn digests<'de, D: Deserializer<'de>>(from: D) -> Result<HashMap<Digest, PathBuf>, D::Error> {
-    let named: HashMap<String, PathBuf> = HashMap::deserialize(from)?;
-    let parse = |(digest, path): (String, _)| Ok((parse_text(&digest)?, path));
-    named.into_iter().map(parse).collect()
-}
+    /// How it is called in messages.
+    fn title(&self) -> String {
+        self.document.name.clone().unwrap_or_else(|| self.path.display().to_string())
+    }
 
-fn texts<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(
-    from: D,
-) -> Result<Vec<T>, D::Error> {
-    Vec::<String>::deserialize(from)?.iter().map(|text| parse_text(text)).collect()
-}
+    fn label(&self) -> Option<&str> {
+        let name = self.document.name.as_deref();
+        name.filter(|name| name.starts_with("//") || name.starts_with('@'))
+    }
 
-fn parse_text<T: FromStr<Err: std::fmt::Display>, E: serde::de::Error>(text: &str) -> Result<T, E> {
-    text.parse().map_err(E::custom)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-    use windlass_source::Store as _;
-
-    fn whole() -> Value {
-        json!({
-            "version": 1,
-            "root": {
-                "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                "digest": Digest::sha256(b"manifest").as_str(),
-                "size": 8,
-            },
-            "blobs": { Digest::sha256(b"manifest").as_str(): "blobs/manifest.json" },
-            "repositories": ["registry.example.com/team/app"],
-            "tags": ["v1", "latest"],
+    /// Where a file is that must be there.
+    fn find(&self, path: &Path) -> Result<PathBuf, Problem> {
+        self.places.find(path).map_err(|looked_at| {
+            let places = looked_at.iter().map(|place| format!("\n{}", place.display()));
+            let places: String = places.collect();
+            let (path, title) = (path.display(), self.title());
+            Problem::usage(format!("cannot find {path} of {title}; it is none of{places}"))
         })
     }
 
-    #[track_caller]
-    fn check(change: impl FnOnce(&mut Value), expected: Result<(), &str>) {
-        let mut document = whole();
-        change(&mut document);
-        let parsed = Request::parse(document.to_string().as_bytes(), Path::new(""));
-        match (parsed, expected) {
-            (Ok(_), Ok(())) => {}
-            (Err(problem), Err(words)) => assert!(problem.contains(words), "{problem}"),
-            (parsed, expected) => panic!("{parsed:?}, not {expected:?}"),
+    fn fill<T>(&self, wanted: Vec<Wanted<T>>) -> Result<Vec<T>, Problem>
+    where
+        T: FromStr<Err: Display> + Named,
+    {
+        let mut status = None;
+        let mut filled = Vec::new();
+        for (template, place) in wanted {
+            let text = match template {
+                Template::Ready(ready) => {
+                    filled.push(ready);
+                    continue;
+                }
+                Template::Stamped(text) => text,
+            };
+            let status = match &mut status {
+                Some(status) => status,
+                none => none.insert(self.status()?),
+            };
+            filled.push(stamp::fill(&text, status.as_ref()).map_err(|why| {
+                let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+                let (noun, title) = (T::NOUN, self.title());
+                let message = format!("{place}{noun} {text:?} of {title} {why}");
+                Problem { hint: why.hint(self.label()), ..Problem::usage(message) }
+            })?);
         }
+        Ok(filled)
     }
 
-    #[test]
-    fn the_example_of_the_documentation_is_one() {
-        let page = include_str!("../../../docs/request.md");
-        let example = page.split("```json").nth(1).unwrap().split("```").next().unwrap();
-        Request::parse(example.as_bytes(), Path::new("")).unwrap();
+    /// The build's status, where it was stamped.
+    fn status(&self) -> Result<Option<Status>, Problem> {
+        let files = &self.document.status_files;
+        let mut status = Status::default();
+        for file in files {
+            status.add(&text_file::read(&self.find(file)?, "the build's status")?);
+        }
+        Ok((!files.is_empty()).then_some(status))
     }
+}
 
-    #[test]
-    fn what_a_request_may_say() {
-        check(|_| {}, Ok(()));
-        check(
-            |document| {
-                document.as_object_mut().unwrap().remove("repositories");
-                document.as_object_mut().unwrap().remove("tags");
-            },
-            Ok(()),
-        );
-        check(|document| document["version"] = json!(2), Err("version 2; known is 1"));
-        check(
-            |document| {
-                document["version"] = json!(2);
-                document["platforms"] = json!([]);
-            },
-            Err("version 2; known is 1"),
-        );
-        check(|document| document["tagPolicy"] = json!("create"), Err("unknown field `tagPolicy`"));
-        check(|document| document["version"] = json!("1"), Err("invalid type"));
-        check(|document| document["root"] = json!("sha256:00"), Err("invalid type"));
-        check(|document| document["tags"] = json!(["a b"]), Err("tag \"a b\" is malformed"));
-        check(|document| document["repositories"] = json!(["app"]), Err("registry's host"));
-        check(|document| document["blobs"] = json!({"sha256:1": "x"}), Err("sha256:1"));
-        check(|document| *document = json!("text"), Err("invalid type"));
-    }
+/// What has a noun.
+trait Named {
+    const NOUN: &str;
+}
 
-    #[tokio::test]
-    async fn paths_begin_at_the_folder_of_the_request() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("blobs")).unwrap();
-        std::fs::write(folder.path().join("blobs/manifest.json"), "manifest").unwrap();
-        let file = folder.path().join("request.json");
-        std::fs::write(&file, whole().to_string()).unwrap();
-        let request = Request::read(&file).unwrap();
-        assert_eq!(request.files.get(&request.root).await.unwrap().unwrap().size(), 8);
-        assert_eq!(request.repositories, ["registry.example.com/team/app".parse().unwrap()]);
-        assert_eq!(request.tags, ["v1".parse().unwrap(), "latest".parse().unwrap()]);
+impl Named for Repository {
+    const NOUN: &str = "repository";
+}
+
+impl Named for Tag {
+    const NOUN: &str = "tag";
+}
+
+fn parse_line<T: FromStr<Err: Display>>(line: &Line) -> Result<Wanted<T>, Problem> {
+    let Line { place, text } = line;
+    match text.parse() {
+        Ok(template) => Ok((template, Some(place.clone()))),
+        Err(error) => Err(Problem::usage(format!("{place}: {error}"))),
     }
+}
+
+/// All the images, and the flags that are the same for all of them: one push has one set.
+fn merge(all: Vec<(String, Requests)>) -> Result<Requests, Problem> {
+    let mut merged = Requests::default();
+    let mut first: Option<String> = None;
+    for (title, Requests { images, flags }) in all {
+        match &first {
+            None => (first, merged.flags) = (Some(title), flags),
+            Some(_) if flags == merged.flags => {}
+            Some(first) => {
+                let shown = |flags: &[String]| match flags {
+                    [] => "none".to_owned(),
+                    flags => flags.join(" "),
+                };
+                let (its, others) = (shown(&merged.flags), shown(&flags));
+                return Err(Problem::usage(format!(
+                    "the flags of {first} and {title} are not the same: {its}; {others}"
+                ))
+                .hint("give them the same flags, or push them one by one"));
+            }
+        }
+        merged.images.extend(images);
+    }
+    Ok(merged)
 }

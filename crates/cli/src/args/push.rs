@@ -20,20 +20,20 @@ use crate::{byte_size, jobs, selector};
 #[command(after_long_help = AFTER_HELP, override_usage = USAGE)]
 pub(crate) struct PushArgs {
     /// An OCI image layout: a directory, or a tar archive of one
-    #[arg(value_name = "IMAGE", required_unless_present = "requests", conflicts_with = "requests")]
+    #[arg(value_name = "IMAGE", required_unless_present = "requests")]
     pub(crate) image: Option<PathBuf>,
 
     /// Where to push to, without tag and digest; may be given several times
     ///
     /// No tag is set anywhere before every repository has the whole image.
-    #[arg(short, long = "repository", value_name = "HOST/NAME")]
+    #[arg(short, long = "repository", value_name = "HOST/NAME", allow_hyphen_values = true)]
     pub(crate) repositories: Vec<Repository>,
 
     /// A tag to set; may be given several times
     ///
     /// Tags are set in the order given, and the first that fails ends the push. Without any, the
     /// image is there by its digest alone.
-    #[arg(short, long = "tag", value_name = "TAG")]
+    #[arg(short, long = "tag", value_name = "TAG", allow_hyphen_values = true)]
     pub(crate) tags: Vec<Tag>,
 
     /// A file of tags to set, one a line, after those of --tag
@@ -50,8 +50,7 @@ pub(crate) struct PushArgs {
     ///
     /// Its digest, the beginning of its digest, or its name (the annotation
     /// org.opencontainers.image.ref.name).
-    #[arg(long, value_name = "DIGEST|NAME", conflicts_with = "requests")]
-    #[arg(value_parser = selector::parse)]
+    #[arg(long, value_name = "DIGEST|NAME", value_parser = selector::parse)]
     pub(crate) manifest: Option<String>,
 
     /// An image by a list of its files rather than a layout, as build rules write it

@@ -10,6 +10,7 @@ mod man;
 mod push;
 mod serve;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::args::{AuthCommand, Cli, Command};
 use crate::exit_code::Exit;
 use crate::output::Output;
 use crate::problem::Problem;
+use crate::request::Requests;
 use crate::settings::Environment;
 
 /// What every command has: a mouth, and an environment.
@@ -31,13 +33,28 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
 }
 
-/// Does what was asked for, and tells what went wrong.
-pub(crate) fn run(cli: &Cli) -> Exit {
-    let environment = Environment::of_process();
-    let output = Output::from_args(cli, &environment);
+/// Does what was asked for, and tells what went wrong. An error where the flags that request files
+/// bring cannot be together with what was `typed`.
+pub(crate) fn run(
+    cli: Cli,
+    typed: &[OsString],
+    environment: Environment,
+) -> Result<Exit, clap::Error> {
+    let requests = match &cli.command {
+        Command::Push(args) => Requests::read(&args.requests, &environment),
+        _ => Ok(Requests::default()),
+    };
+    // Flags may say how things are said, so they come before anything is.
+    let cli = match &requests {
+        Ok(Requests { flags, .. }) if !flags.is_empty() => Cli::parse_with_flags(typed, flags)?,
+        _ => cli,
+    };
+    let output = Output::from_args(&cli, &environment);
     let context = Context { output, environment };
     let ended = match &cli.command {
-        Command::Push(args) => client(push::run(args, &context)),
+        Command::Push(args) => {
+            requests.and_then(|requests| client(push::run(args, &requests.images, &context)))
+        }
         Command::Serve(args) => server(serve::run(args, &context)),
         Command::Inspect(args) => client(inspect::run(args, &context)),
         Command::Auth(args) => match &args.command {
@@ -48,13 +65,10 @@ pub(crate) fn run(cli: &Cli) -> Exit {
         Command::Man(args) => man::run(args, &context),
         Command::Build(args) => client(build::run(args, &context)),
     };
-    match ended {
-        Ok(exit) => exit,
-        Err(problem) => {
-            context.output.problem(&problem);
-            problem.exit
-        }
-    }
+    Ok(ended.unwrap_or_else(|problem| {
+        context.output.problem(&problem);
+        problem.exit
+    }))
 }
 
 /// Runs a command that waits for others most of the time: one thread is enough, and quick to start.

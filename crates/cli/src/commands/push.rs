@@ -17,14 +17,19 @@ use crate::exit_code::Exit;
 use crate::output::Output;
 use crate::problem::Problem;
 use crate::progress::{Progress, Shown};
+use crate::request::Request;
 use crate::result_file::ResultFile;
 use crate::settings::PushSettings;
 use crate::signals::Stop;
 
-pub(crate) async fn run(args: &PushArgs, context: &Context) -> Result<Exit, Problem> {
+pub(crate) async fn run(
+    args: &PushArgs,
+    requests: &[Request],
+    context: &Context,
+) -> Result<Exit, Problem> {
     let output = &context.output;
     let stop = Stop::listen();
-    let settings = PushSettings::new(args, &context.environment, output)?;
+    let settings = PushSettings::new(args, requests, &context.environment, output)?;
     let results = Results::prepare(&settings, output)?;
     results.drafts().for_each(|draft| stop.remove_at_second(draft));
     let jobs = tokio::select! {

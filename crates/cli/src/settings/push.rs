@@ -1,14 +1,16 @@
 //! What a push is asked to do. Every reason to refuse that needs neither the image nor a registry
 //! is found here.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::hash::Hash;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use windlass_image::GraphOptions;
-use windlass_oci::{ReferenceError, Registry, Repository, Tag};
+use windlass_oci::{Descriptor, ReferenceError, Registry, Repository, Tag};
 use windlass_push::{Expectations, PusherOptions, TagPolicy};
+use windlass_source::Store;
 
 use super::Environment;
 use super::registries::{Load, pusher_options, variable};
@@ -16,7 +18,7 @@ use crate::args::{ExpectedTag, PushArgs, TagPolicyArg};
 use crate::jobs;
 use crate::output::Output;
 use crate::problem::Problem;
-use crate::request::Request;
+use crate::request::{Image, Request};
 use crate::tag_list;
 
 /// What a push is asked to do.
@@ -42,6 +44,8 @@ pub(crate) struct PushSettings {
 /// An image, and where it goes.
 #[derive(Clone, Debug)]
 pub(crate) struct ImageSettings {
+    /// Who it is, for messages.
+    pub(crate) name: Option<String>,
     /// The image.
     pub(crate) image: ImagePlace,
     /// Where to, in this order; at least one, each once.
@@ -61,21 +65,27 @@ pub(crate) enum ImagePlace {
         selector: Option<String>,
     },
     /// In files that a request names.
-    Request(Box<Request>),
+    Files {
+        /// The manifest or index that is pushed.
+        root: Box<Descriptor>,
+        /// Its content.
+        store: Arc<dyn Store>,
+    },
 }
 
 const DEFAULT_JOBS: &str = "WINDLASS_JOBS";
 
 impl PushSettings {
-    /// What `args` mean in this environment. What is odd but harmless is told to `output`.
+    /// What `args` mean in this environment, with the request files that they name. What is odd but
+    /// harmless is told to `output`.
     pub(crate) fn new(
         args: &PushArgs,
+        requests: &[Request],
         environment: &Environment,
         output: &Output,
     ) -> Result<PushSettings, Problem> {
-        let images = images(args, output)?;
+        let images = images(args, requests, output)?;
         let expected_tags = expectations(&args.expected_tags, &images)?;
-        refuse_two_images_for_one_tag(&images)?;
         let hosts: BTreeSet<Registry> = images
             .iter()
             .flat_map(|image| &image.repositories)
@@ -112,26 +122,38 @@ fn as_flags(typed: &str) -> String {
     }
 }
 
-fn images(args: &PushArgs, output: &Output) -> Result<Vec<ImageSettings>, Problem> {
+/// What is said to one who typed something where nothing is wanted any more, and how it is written
+/// with `command`.
+fn unexpected(surplus: &str, because: &str, command: &str) -> Problem {
+    // What is typed here may have a login in it, which is not to be shown.
+    if let Err(login @ ReferenceError::HasLogin { .. }) = surplus.parse::<Repository>() {
+        return login.into();
+    }
+    let problem = Problem::usage(format!("unexpected argument {surplus:?}{because}"));
+    problem.hint(format!("write {command} {}", as_flags(surplus)))
+}
+
+fn images(
+    args: &PushArgs,
+    requests: &[Request],
+    output: &Output,
+) -> Result<Vec<ImageSettings>, Problem> {
+    if let (Some(image), Some(request)) = (&args.image, requests.first()) {
+        let because = format!(": the image is that of {}", request.title());
+        return Err(unexpected(&image.to_string_lossy(), &because, &command_of(request)));
+    }
     if let Some(surplus) = args.surplus.first() {
-        // What is typed here may have a login in it, which is not to be shown.
-        if let Err(login @ ReferenceError::HasLogin { .. }) = surplus.parse::<Repository>() {
-            return Err(login.into());
-        }
-        let problem = Problem::usage(format!("unexpected argument {surplus:?}"));
-        return Err(problem.hint(format!("write windlass push IMAGE {}", as_flags(surplus))));
+        return Err(unexpected(surplus, "", "windlass push IMAGE"));
     }
     let mut tags = args.tags.clone();
     for file in &args.tag_files {
         tags.extend(tag_list::read(file)?);
     }
-    let place = |repositories: Vec<Repository>, tags: Vec<Tag>, image| {
-        if repositories.is_empty() {
-            return Err(Problem::usage("there is no repository to push to")
-                .hint("name one with --repository HOST/NAME"));
-        }
-        let repositories = each_once(repositories, "repository", output);
-        Ok(ImageSettings { image, repositories, tags: each_once(tags, "tag", output) })
+    let settings = |name, image, repositories, tags| ImageSettings {
+        name,
+        image,
+        repositories: each_once(repositories, "repository", output),
+        tags: each_once(tags, "tag", output),
     };
     if let Some(path) = &args.image {
         let typed = path.to_string_lossy();
@@ -142,21 +164,44 @@ fn images(args: &PushArgs, output: &Output) -> Result<Vec<ImageSettings>, Proble
             return Err(Problem::usage(format!("{typed:?} is taken for an image on disk"))
                 .hint(format!("write windlass push IMAGE {}", as_flags(&typed))));
         }
+        if args.repositories.is_empty() {
+            return Err(Problem::usage("there is no repository to push to")
+                .hint("name one with --repository HOST/NAME"));
+        }
         let image = ImagePlace::Layout { path: path.clone(), selector: args.manifest.clone() };
-        return Ok(vec![place(args.repositories.clone(), tags, image)?]);
+        return Ok(vec![settings(None, image, args.repositories.clone(), tags)]);
     }
-    let requests = args.requests.iter().map(|file| {
-        let request = Request::read(file)?;
+    let of_request = |request: &Request| {
+        let image = match request.image()? {
+            Image::Layout(path) => ImagePlace::Layout { path, selector: args.manifest.clone() },
+            Image::Files { .. } if args.manifest.is_some() => {
+                let title = request.title();
+                let problem = format!("--manifest chooses an image of a layout; {title} has none");
+                return Err(Problem::usage(problem));
+            }
+            Image::Files { root, store } => ImagePlace::Files { root, store },
+        };
         let repositories = match args.repositories.as_slice() {
-            [] => request.repositories.clone(),
+            [] => request.repositories()?,
             typed => typed.to_vec(),
         };
-        let tags = tags.iter().chain(&request.tags).cloned().collect();
-        place(repositories, tags, ImagePlace::Request(Box::new(request))).map_err(|problem| {
-            problem.hint(format!("name one in {} or with --repository HOST/NAME", file.display()))
-        })
-    });
-    requests.collect()
+        if repositories.is_empty() {
+            let (title, command) = (request.title(), command_of(request));
+            return Err(Problem::usage(format!("there is no repository to push {title} to"))
+                .hint(format!("give it one, or write {command} --repository HOST/NAME")));
+        }
+        let tags = tags.iter().cloned().chain(request.tags()?).collect();
+        Ok(settings(request.name().map(str::to_owned), image, repositories, tags))
+    };
+    requests.iter().map(of_request).collect()
+}
+
+/// How the push of a request is begun, before flags.
+fn command_of(request: &Request) -> String {
+    match request.label() {
+        Some(label) => format!("bazel run {label} --"),
+        None => format!("windlass push --request {}", request.path().display()),
+    }
 }
 
 /// What was given twice is done once, and that is told.
@@ -193,28 +238,6 @@ fn expectations(typed: &[ExpectedTag], images: &[ImageSettings]) -> Result<Expec
     Ok(expected)
 }
 
-/// The later would win, whichever that is: nobody means that.
-fn refuse_two_images_for_one_tag(images: &[ImageSettings]) -> Result<(), Problem> {
-    let mut taken = HashMap::new();
-    for image in images {
-        let ImagePlace::Request(request) = &image.image else { continue };
-        let digest = &request.root.digest;
-        let pairs = image
-            .repositories
-            .iter()
-            .flat_map(|repository| image.tags.iter().map(move |tag| (repository, tag)));
-        for (repository, tag) in pairs {
-            let other = *taken.entry((repository, tag)).or_insert(digest);
-            if other != digest {
-                return Err(Problem::usage(format!(
-                    "tag {tag} of {repository} would be set to two images, {other} and {digest}"
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -224,6 +247,7 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command, Form};
     use crate::output::Verbosity;
+    use crate::request::Requests;
 
     fn settings<const N: usize>(
         typed: &[&str],
@@ -232,7 +256,9 @@ mod tests {
         let cli = Cli::try_parse_from(["windlass", "push"].iter().chain(typed)).unwrap();
         let Command::Push(args) = cli.command else { panic!("that is no push") };
         let output = Output::new(Form::Text, Verbosity::Quiet, false);
-        PushSettings::new(&args, &Environment::from(set), &output)
+        let environment = Environment::from(set);
+        let requests = Requests::read(&args.requests, &environment)?;
+        PushSettings::new(&args, &requests.images, &environment, &output)
     }
 
     #[track_caller]
@@ -326,7 +352,7 @@ mod tests {
                 "size": content.len(),
             });
             let document = json!({
-                "version": 1, "root": root, "blobs": {},
+                "version": 1, "root": root, "layouts": ["."],
                 "repositories": [format!("a.io/{name}")], "tags": [name, "v1"],
             });
             let file = folder.path().join(name);
@@ -350,9 +376,6 @@ mod tests {
                 (texts(&["a.io/two"]), texts(&["v0", "two", "v1"])),
             ]
         );
-        let both = ["--request", &one, "--request", &two, "-r", "b.io/both"];
-        check(&both, [], Err("tag v1 of b.io/both would be set to two images"));
-        check(&["--request", &one, "--request", &one, "-r", "b.io/both"], [], Ok(()));
     }
 
     #[test]

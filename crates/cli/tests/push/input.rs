@@ -22,13 +22,16 @@ fn what_is_typed_wrong_is_shown_with_what_would_be_right() {
     check("image -r https://ghcr.io/app", "write ghcr.io/app");
     check("image -r ghcr.io/app -t v1/v2", "tag \"v1/v2\" is malformed");
     check("image -r ghcr.io/app -t ghcr.io/app:v1", "is malformed");
+    check("image -r ghcr.io/app -t *", "tag \"*\" is malformed");
+    check("image -r ghcr.io/app -t -x", "tag \"-x\" is malformed");
+    check("image -r ghcr.io/app --tag --dry-run", "tag \"--dry-run\" is malformed");
+    check("image -r -x", "\"-x\"");
     check("image", "no repository to push to");
     check("image ghcr.io/app:v1", "windlass push IMAGE -r ghcr.io/app -t v1");
     check("ghcr.io/app:v1", "windlass push IMAGE -r ghcr.io/app -t v1");
     check("image localhost:5000/app", "windlass push IMAGE -r localhost:5000/app");
     check("", "<IMAGE>");
     check("-r ghcr.io/app", "<IMAGE>");
-    check("image -r ghcr.io/app --request file", "cannot be used with");
     check("image -r ghcr.io/app --retry-for 5", "write it as 90s, 5m, 1h30m or 500ms");
     check("image -r ghcr.io/app --chunk-size 5MB", "512K, 64M or 1G");
     check("image -r ghcr.io/app --jobs 0", "\"0\" is no number from 1 to 64");

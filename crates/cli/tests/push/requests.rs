@@ -105,5 +105,16 @@ fn a_request_that_is_not_understood_sends_nothing() {
     check("field.json", &json!({ "repositories": [to], "tagPolicy": "create" }), "tagPolicy");
     check("tag.json", &json!({ "repositories": [to], "tags": ["a b"] }), "\"a b\" is malformed");
     check("nowhere.json", &json!({}), "--repository HOST/NAME");
+    let file = request(&image, &layout, "request.json", &json!({ "name": "app" }));
+    let typed = ["--request", &file, "-t", "a b", "-r", &to];
+    push(typed).ends_with(2).says("tag \"a b\" is malformed");
+    let ran = push(["--request", &file, "image", "-r", &to]).ends_with(2);
+    ran.says("unexpected argument \"image\": the image is that of app");
+    let ran = push(["--request", &file, "ghcr.io/app:v1"]).ends_with(2);
+    ran.says(&format!("write windlass push --request {file} -r ghcr.io/app -t v1"));
+    let ran = push(["--request", &file, "me:hunter2@ghcr.io/app"]).ends_with(2);
+    ran.never_says("hunter2");
+    let ran = push(["--request", &file, "-r", &to, "--manifest", "v1"]).ends_with(2);
+    ran.says("--manifest chooses an image of a layout; app has none");
     assert!(registry.log().is_empty());
 }

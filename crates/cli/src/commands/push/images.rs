@@ -1,5 +1,6 @@
 //! Reads the images that are to be pushed.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::words;
 /// All of them, in their order.
 pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec<Job>, Problem> {
     let mut jobs = Vec::new();
-    for ImageSettings { image, repositories, tags } in &settings.images {
+    for ImageSettings { name: _, image, repositories, tags } in &settings.images {
         let graph = match image {
             ImagePlace::Layout { path, selector } => {
                 let layout = Layout::open(path).await.map_err(|error| {
@@ -28,8 +29,8 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
                 let root = layout.root(selector.as_deref())?;
                 Graph::read(&root, &*layout.store(), &settings.graph).await?
             }
-            ImagePlace::Request(request) => {
-                Graph::read(&request.root, &request.files, &settings.graph).await?
+            ImagePlace::Files { root, store } => {
+                Graph::read(root, &**store, &settings.graph).await?
             }
         };
         let left_out = graph.skipped().len() as u64;
@@ -48,7 +49,29 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
             expected_tags: settings.expected_tags.clone(),
         });
     }
+    refuse_two_images_for_one_tag(&jobs)?;
     Ok(jobs)
+}
+
+/// The later would win, whichever that is: nobody means that.
+fn refuse_two_images_for_one_tag(jobs: &[Job]) -> Result<(), Problem> {
+    let mut taken = HashMap::new();
+    for job in jobs {
+        let digest = job.image.root().raw.digest();
+        let pairs = job
+            .repositories
+            .iter()
+            .flat_map(|repository| job.tags.iter().map(move |tag| (repository, tag)));
+        for (repository, tag) in pairs {
+            let other = *taken.entry((repository, tag)).or_insert(digest);
+            if other != digest {
+                return Err(Problem::usage(format!(
+                    "tag {tag} of {repository} would be set to two images, {other} and {digest}"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What to say to one who has typed what other tools take.
