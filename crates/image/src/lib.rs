@@ -7,6 +7,8 @@
 mod assemble;
 mod config;
 mod graph;
+mod image_index;
+mod import;
 mod layer;
 mod layout;
 mod root;
@@ -21,6 +23,8 @@ pub use graph::{
     BlobNode, BlobRole, Graph, GraphError, GraphOptions, ManifestContent, ManifestNode, Mention,
     Problem, Warning,
 };
+pub use image_index::{AssembledIndex, assemble_index};
+pub use import::{ImportError, ImportedImage, PlatformError, WantedPlatform, import};
 pub use layer::{Layer, LayerError};
 #[doc(hidden)]
 pub use layout::parse_index;

@@ -1,14 +1,12 @@
 //! `windlass build image`: layers and a config on top of a base, or of nothing.
 
-use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use serde::Deserialize;
 use windlass_image::{Base, ConfigChanges, EnvVariable, ImageChanges, Layer, Note, Timestamp};
-use windlass_oci::{Descriptor, Platform};
+use windlass_oci::Platform;
 
-use super::spec::{bad_image, of_target, read, read_json, write, write_json};
+use super::spec::{bad_image, of_target, read, read_json, write, write_descriptor};
 use super::values::{Pairs, Values, text};
 use crate::problem::Problem;
 
@@ -73,30 +71,20 @@ fn build(spec: Spec) -> Result<(), Problem> {
         config: ConfigChanges {
             entrypoint: spec.entrypoint.map(Values::arguments).transpose()?,
             cmd: spec.cmd.map(Values::arguments).transpose()?,
-            env: pairs(spec.env, "env", EnvVariable::new)?,
+            env: Pairs::make_all(spec.env, "env", EnvVariable::new)?,
             user: Some(spec.user).filter(|user| !user.is_empty()),
             workdir: Some(spec.workdir).filter(|workdir| !workdir.is_empty()),
-            exposed_ports: parsed(spec.exposed_ports, "exposed_ports")?,
-            volumes: parsed(spec.volumes, "volumes")?,
-            labels: pairs(spec.labels, "labels", Note::new)?,
+            exposed_ports: Values::parse_all(spec.exposed_ports, "exposed_ports")?,
+            volumes: Values::parse_all(spec.volumes, "volumes")?,
+            labels: Pairs::make_all(spec.labels, "labels", Note::new)?,
             created: spec.created.as_deref().map(time).transpose()?,
         },
-        annotations: pairs(spec.annotations, "annotations", Note::new)?,
+        annotations: Pairs::make_all(spec.annotations, "annotations", Note::new)?,
     };
     let image = base.assemble(&changes).map_err(bad_image)?;
     write(&spec.outputs.manifest, image.manifest.bytes())?;
     write(&spec.outputs.config, &image.config)?;
     write_descriptor(&spec.outputs.descriptor, &spec.outputs.digest, &image.descriptor())
-}
-
-/// Writes what refers to an image: its descriptor, and its digest for people and scripts.
-pub(crate) fn write_descriptor(
-    file: &Path,
-    digest_file: &Path,
-    descriptor: &Descriptor,
-) -> Result<(), Problem> {
-    write_json(file, descriptor)?;
-    write(digest_file, format!("{}\n", descriptor.digest))
 }
 
 fn base(files: Option<BaseFiles>, platform: Option<PlatformSpec>) -> Result<Base, Problem> {
@@ -124,21 +112,6 @@ fn base(files: Option<BaseFiles>, platform: Option<PlatformSpec>) -> Result<Base
         }
         (None, None) => Err(Problem::usage("an image without a base needs a platform")),
     }
-}
-
-fn pairs<T, E: Display>(
-    pairs: Option<Pairs>,
-    attribute: &str,
-    make: impl Fn(&str, &str) -> Result<T, E>,
-) -> Result<Vec<T>, Problem> {
-    pairs.map_or_else(|| Ok(Vec::new()), |pairs| pairs.make(attribute, make))
-}
-
-fn parsed<T: FromStr<Err: Display>>(
-    values: Option<Values<String>>,
-    attribute: &str,
-) -> Result<Vec<T>, Problem> {
-    values.map_or_else(|| Ok(Vec::new()), |values| values.parse(attribute))
 }
 
 fn time(file: &Path) -> Result<Timestamp, Problem> {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use windlass_oci::Descriptor;
 
 use crate::exit_code::Exit;
 use crate::problem::Problem;
@@ -47,6 +48,16 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Prob
     let json = serde_json::to_vec(value)
         .map_err(|error| Problem::other(format!("cannot write JSON: {error}")))?;
     write(path, json)
+}
+
+/// Writes what refers to an image: its descriptor, and its digest for people and scripts.
+pub(crate) fn write_descriptor(
+    file: &Path,
+    digest_file: &Path,
+    descriptor: &Descriptor,
+) -> Result<(), Problem> {
+    write_json(file, descriptor)?;
+    write(digest_file, format!("{}\n", descriptor.digest))
 }
 
 /// What is wrong with an image or a layer.

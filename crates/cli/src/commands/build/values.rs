@@ -35,18 +35,19 @@ impl Values<String> {
         }
     }
 
-    /// What each of them means. In a file they are divided by commas or lines. `attribute` names
+    /// What each of them means; nothing where the attribute is not set. In a file they are divided by commas or lines. `attribute` names
     /// them in errors.
-    pub(crate) fn parse<T: FromStr<Err: Display>>(
-        self,
+    pub(crate) fn parse_all<T: FromStr<Err: Display>>(
+        values: Option<Values<String>>,
         attribute: &str,
     ) -> Result<Vec<T>, Problem> {
-        match self {
-            Values::Values(values) => {
+        match values {
+            None => Ok(Vec::new()),
+            Some(Values::Values(values)) => {
                 let parse = |value: &String| value.parse().map_err(|error| bad(attribute, error));
                 values.iter().map(parse).collect()
             }
-            Values::File(path) => {
+            Some(Values::File(path)) => {
                 let text = text(&path)?;
                 let words = lines(&text).flat_map(|(number, line)| {
                     let words = line.split(',').map(str::trim).filter(|word| !word.is_empty());
@@ -62,20 +63,21 @@ impl Values<String> {
 }
 
 impl Pairs {
-    /// What `make` makes of each of them. `attribute` names them in errors.
-    pub(crate) fn make<T, E: Display>(
-        self,
+    /// What `make` makes of each of them; nothing where the attribute is not set. `attribute` names them in errors.
+    pub(crate) fn make_all<T, E: Display>(
+        pairs: Option<Pairs>,
         attribute: &str,
         make: impl Fn(&str, &str) -> Result<T, E>,
     ) -> Result<Vec<T>, Problem> {
-        match self {
-            Values::Values(pairs) => {
+        match pairs {
+            None => Ok(Vec::new()),
+            Some(Values::Values(pairs)) => {
                 let make = |(key, value): &(String, String)| {
                     make(key, value).map_err(|error| bad(attribute, error))
                 };
                 pairs.iter().map(make).collect()
             }
-            Values::File(path) => {
+            Some(Values::File(path)) => {
                 let text = text(&path)?;
                 let make = |(number, line): (usize, &str)| {
                     let (key, value) = line.split_once('=').ok_or_else(|| {
@@ -171,7 +173,7 @@ mod tests {
     fn pairs_are_divided_at_the_first_equals_sign() {
         let keep = |key: &str, value: &str| Ok::<_, Infallible>(format!("{key}->{value}"));
         let check = |text: &str, expected: Result<&[&str], &str>| {
-            let got = from_file(text, |pairs: Pairs| pairs.make("env", keep));
+            let got = from_file(text, |pairs| Pairs::make_all(Some(pairs), "env", keep));
             let expected = expected.map(|pairs| pairs.iter().map(|&p| p.to_owned()).collect());
             assert_eq!(got, expected.map_err(str::to_owned));
         };
@@ -183,7 +185,8 @@ mod tests {
     #[test]
     fn words_are_divided_by_commas_and_lines() {
         let check = |text: &str, expected: Result<&[&str], &str>| {
-            let got = from_file(text, |v| v.parse::<ExposedPort>("exposed_ports"));
+            let got =
+                from_file(text, |v| Values::parse_all::<ExposedPort>(Some(v), "exposed_ports"));
             let got = got.as_ref().map(|ports| ports.iter().map(ExposedPort::as_str).collect());
             assert_eq!(got.map_err(String::as_str), expected.map(<[_]>::to_vec));
         };
@@ -196,10 +199,11 @@ mod tests {
     #[test]
     fn what_the_build_file_says_is_named_by_its_attribute() {
         let values = Values::Values(vec!["80".to_owned(), "x".to_owned()]);
-        let message = values.parse::<ExposedPort>("exposed_ports").unwrap_err().message;
+        let message =
+            Values::parse_all::<ExposedPort>(Some(values), "exposed_ports").unwrap_err().message;
         assert!(message.starts_with("exposed_ports: \"x\" is no port"), "{message}");
         let pairs = Values::Values(vec![(String::new(), "x".to_owned())]);
-        let message = pairs.make("labels", Note::new).unwrap_err().message;
+        let message = Pairs::make_all(Some(pairs), "labels", Note::new).unwrap_err().message;
         assert_eq!(message, "labels: a key is empty: its value is \"x\"");
     }
 }
