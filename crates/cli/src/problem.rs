@@ -40,6 +40,11 @@ impl Problem {
         Problem::from(&Failure::Interrupted(by))
     }
 
+    /// The same, as one of `what`.
+    pub(crate) fn of(self, what: &str) -> Problem {
+        Problem { message: format!("{what}: {}", self.message), ..self }
+    }
+
     /// The same, with what the reader can do.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Problem {
         Problem { hint: Some(hint.into()), ..self }

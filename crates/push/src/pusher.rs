@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::{Either, FutureExt, select, try_join_all};
+use futures_util::future::{Either, FutureExt, TryFutureExt, select, try_join_all};
 use windlass_image::Graph;
 use windlass_oci::{Digest, Registry, Repository, RepositoryName, Tag};
 use windlass_registry_client::auth::{CredentialChain, CredentialProvider};
@@ -44,6 +44,8 @@ pub struct PusherOptions {
 /// One image, and where it goes.
 #[derive(Clone, Debug)]
 pub struct Job {
+    /// What it is called in its receipt, where there is something that it is called by.
+    pub name: Option<String>,
     /// The image.
     pub image: Arc<Graph>,
     /// Where to, in this order.
@@ -61,6 +63,7 @@ impl Job {
     #[must_use]
     pub fn new(image: Arc<Graph>, repositories: Vec<Repository>) -> Job {
         Job {
+            name: None,
             image,
             repositories,
             tags: Vec::new(),
@@ -99,6 +102,23 @@ pub struct Finished {
     pub receipts: Vec<Receipt>,
     /// The first failure; it stopped everything after it.
     pub failure: Option<Failure>,
+    /// The jobs that it is a failure of, by their places: one; several where the plans of several
+    /// were refused; none where it came from outside.
+    pub failed: Vec<usize>,
+}
+
+/// A failure on the way, and the jobs that it is one of.
+struct Stopped<'a> {
+    failure: Failure,
+    jobs: Vec<&'a Job>,
+}
+
+impl<'a> Stopped<'a> {
+    /// A failure of one target.
+    fn at(target: &Target<'a>) -> impl FnOnce(Failure) -> Stopped<'a> {
+        let job = target.job;
+        move |failure| Stopped { failure, jobs: vec![job] }
+    }
 }
 
 /// How long an end before the end may take to cancel what is open at registries.
@@ -175,16 +195,15 @@ impl Pusher {
     }
 
     /// Surveys and plans every target: all reasons to refuse come before the first byte leaves.
-    async fn plan_all(
+    async fn plan_all<'a>(
         &self,
-        targets: &[Target<'_>],
+        targets: &[Target<'a>],
         reporter: &Arc<dyn Reporter>,
-    ) -> Result<Vec<Plan>, Failure> {
-        let surveys = try_join_all(
-            targets
-                .iter()
-                .map(|target| survey(&target.client, target.graph(), target.tags()).boxed()),
-        )
+    ) -> Result<Vec<Plan>, Stopped<'a>> {
+        let surveys = try_join_all(targets.iter().map(|target| {
+            let survey = survey(&target.client, target.graph(), target.tags());
+            survey.map_err(Failure::from).map_err(Stopped::at(target)).boxed()
+        }))
         .await?;
         for (target, found) in targets.iter().zip(&surveys) {
             let repository = target.client.repository();
@@ -194,6 +213,7 @@ impl Pusher {
         }
         let mut plans = Vec::new();
         let mut refusals = Vec::new();
+        let mut refused: Vec<&Job> = Vec::new();
         // What earlier targets will have brought, for the numbers of those after them.
         let mut to_come: HashMap<(&Registry, &Digest), &RepositoryName> = HashMap::new();
         for (target, found) in targets.iter().zip(&surveys) {
@@ -218,25 +238,30 @@ impl Pusher {
                 Err(more) => {
                     target.refused(&more);
                     refusals.extend(more);
+                    refused.push(target.job);
                 }
             }
         }
-        if refusals.is_empty() { Ok(plans) } else { Err(Failure::Refused(refusals)) }
+        if refusals.is_empty() {
+            return Ok(plans);
+        }
+        Err(Stopped { failure: Failure::Refused(refusals), jobs: refused })
     }
 
-    async fn carry_out(
+    async fn carry_out<'a>(
         &self,
-        targets: &[Target<'_>],
+        targets: &[Target<'a>],
         plans: &[Plan],
         reporter: &Arc<dyn Reporter>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Stopped<'a>> {
         let pairs = || targets.iter().zip(plans);
-        try_join_all(
-            pairs().map(|(target, plan)| bring_content(target, &self.known, reporter, plan)),
-        )
+        try_join_all(pairs().map(|(target, plan)| {
+            bring_content(target, &self.known, reporter, plan).map_err(Stopped::at(target))
+        }))
         .await?;
         for (target, plan) in pairs() {
-            set_tags(target, &self.known, reporter, plan).await?;
+            let set = set_tags(target, &self.known, reporter, plan).await;
+            set.map_err(Stopped::at(target))?;
         }
         Ok(())
     }
@@ -245,7 +270,7 @@ impl Pusher {
         &self,
         jobs: &[Job],
         targets: &[Target<'_>],
-        work: impl Future<Output = Result<(), Failure>>,
+        work: impl Future<Output = Result<(), Stopped<'_>>>,
         stop: impl Future<Output = Interrupt>,
         success: Outcome,
     ) -> Finished {
@@ -253,18 +278,27 @@ impl Pusher {
             let (work, stop) = (std::pin::pin!(work), std::pin::pin!(stop));
             match select(work, stop).await {
                 Either::Left((result, _)) => result,
-                Either::Right((interrupt, _)) => Err(Failure::Interrupted(interrupt)),
+                Either::Right((interrupt, _)) => {
+                    Err(Stopped { failure: Failure::Interrupted(interrupt), jobs: Vec::new() })
+                }
             }
         };
-        let failure = result.err();
+        let place_of = |wanted: &Job| jobs.iter().position(|job| std::ptr::eq(job, wanted));
+        let (failure, mut failed) = match result {
+            Ok(()) => (None, Vec::new()),
+            Err(Stopped { failure, jobs }) => {
+                (Some(failure), jobs.into_iter().filter_map(place_of).collect())
+            }
+        };
+        // One image that goes to several repositories is one job.
+        failed.dedup();
         if failure.is_some() {
             cancel_sessions(targets).await;
         }
         let mut receipts: Vec<Receipt> =
-            jobs.iter().map(|job| Receipt::new(&job.image.root().raw)).collect();
+            jobs.iter().map(|job| Receipt::new(job.name.clone(), &job.image.root().raw)).collect();
         for target in targets {
-            let of_this_job = jobs.iter().position(|job| std::ptr::eq(job, target.job));
-            if let Some(receipt) = of_this_job.and_then(|place| receipts.get_mut(place)) {
+            if let Some(receipt) = place_of(target.job).and_then(|place| receipts.get_mut(place)) {
                 receipt.repositories.push(target.receipt());
             }
         }
@@ -277,7 +311,7 @@ impl Pusher {
                 _ => receipt.outcome = success,
             }
         }
-        Finished { receipts, failure }
+        Finished { receipts, failure, failed }
     }
 }
 

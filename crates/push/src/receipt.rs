@@ -16,6 +16,9 @@ pub const VERSION: u32 = 1;
 pub struct Receipt {
     /// [`VERSION`].
     pub version: u32,
+    /// What the image is called by whoever wanted it pushed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// The root manifest.
@@ -154,9 +157,10 @@ pub struct ErrorReceipt {
 }
 
 impl Receipt {
-    pub(crate) fn new(root: &RawManifest) -> Receipt {
+    pub(crate) fn new(name: Option<String>, root: &RawManifest) -> Receipt {
         Receipt {
             version: VERSION,
+            name,
             outcome: Outcome::Failed,
             image: ImageReceipt {
                 digest: root.digest().clone(),

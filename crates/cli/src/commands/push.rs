@@ -111,8 +111,15 @@ impl<'a> Results<'a> {
 
     fn deliver(self, finished: Finished, progress: &Progress) -> Result<Exit, Problem> {
         let (output, dry_run) = (self.output, self.dry_run);
-        let Finished { receipts, failure } = finished;
+        let Finished { receipts, failure, failed } = finished;
         let repositories = || receipts.iter().flat_map(|receipt| &receipt.repositories);
+        // Where there is one image, its name tells nothing.
+        let name_of = |receipt: &Receipt| receipt.name.clone().filter(|_| receipts.len() > 1);
+        let named = || {
+            receipts.iter().flat_map(|receipt| {
+                receipt.repositories.iter().map(move |one| (name_of(receipt), one))
+            })
+        };
         let warnings: BTreeSet<_> = repositories().flat_map(|one| &one.warnings).collect();
         warnings.into_iter().for_each(|warning| output.warn(warning));
         for one in repositories() {
@@ -121,9 +128,12 @@ impl<'a> Results<'a> {
         let exit = match &failure {
             None => {
                 if output.form() == Form::Text {
-                    let lines = repositories().flat_map(|one| match dry_run {
-                        true => summary::plan(one, progress.bytes_to_send(&one.repository)),
-                        false => summary::success(one),
+                    let lines = named().flat_map(|(name, one)| match dry_run {
+                        true => {
+                            let bytes = progress.bytes_to_send(&one.repository);
+                            summary::plan(name.as_deref(), one, bytes)
+                        }
+                        false => summary::success(name.as_deref(), one),
                     });
                     lines.for_each(|line| output.note(&line));
                 }
@@ -131,8 +141,14 @@ impl<'a> Results<'a> {
             }
             Some(failure) => {
                 let several = repositories().count() > 1;
-                let tags = repositories().filter_map(|one| summary::tags(one, several));
+                let tags =
+                    named().filter_map(|(name, one)| summary::tags(name.as_deref(), one, several));
                 let problem = Problem { details: tags.collect(), ..Problem::from(failure) };
+                let of_whom = failed.iter().filter_map(|&place| name_of(receipts.get(place)?));
+                let problem = match of_whom.collect::<Vec<_>>().join(", ") {
+                    none if none.is_empty() => problem,
+                    names => problem.of(&names),
+                };
                 output.problem(&problem);
                 problem.exit
             }

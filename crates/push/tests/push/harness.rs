@@ -7,8 +7,8 @@ use std::time::Duration;
 use windlass_image::{Graph, GraphOptions, Layout};
 use windlass_oci::{Registry, Repository, Tag};
 use windlass_push::{
-    Expectations, Failure, FailureClass, Finished, Job, Pusher, PusherOptions, RepositoryReceipt,
-    TagPolicy, TagStatus,
+    Failure, FailureClass, Finished, Job, Pusher, PusherOptions, RepositoryReceipt, TagPolicy,
+    TagStatus,
 };
 use windlass_registry_client::auth::{
     Credential, CredentialChain, CredentialProvider, FixedCredential, Origin, Secret,
@@ -93,13 +93,7 @@ impl How {
         let repositories: Vec<Repository> =
             repositories.iter().map(|repository| repository.parse().unwrap()).collect();
         let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
-        Job {
-            image: Arc::new(graph),
-            repositories,
-            tags,
-            tag_policy: self.tag_policy,
-            expected_tags: Expectations::new(),
-        }
+        Job { tag_policy: self.tag_policy, ..Job::new(Arc::new(graph), repositories) }.tags(tags)
     }
 
     /// Pushes `image` to `HOST/app` and sees that it ends.

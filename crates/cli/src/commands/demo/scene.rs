@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use windlass_image::{Graph, GraphOptions, Layout};
 use windlass_oci::{Descriptor, Registry, Repository, Tag};
-use windlass_push::{Expectations, Job, Pusher, PusherOptions, RepositoryReceipt, TagPolicy};
+use windlass_push::{Job, Pusher, PusherOptions, RepositoryReceipt};
 use windlass_registry_client::auth::CredentialChain;
 use windlass_registry_client::http::{Http, HttpConfig};
 use windlass_registry_client::{Client, ClientOptions, Transport};
@@ -127,15 +127,8 @@ impl<'a> Scene<'a> {
             credentials: Arc::new(CredentialChain::default()),
             host: Arc::new(|_| options()),
         });
-        let finished = pusher
-            .push(Job {
-                image,
-                repositories: vec![to.clone()],
-                tags: tags.to_vec(),
-                tag_policy: TagPolicy::Move,
-                expected_tags: Expectations::default(),
-            })
-            .await;
+        let job = Job::new(image, vec![to.clone()]).tags(tags.to_vec());
+        let finished = pusher.push(job).await;
         if let Some(failure) = &finished.failure {
             return Err(Problem::from(failure));
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use windlass_image::{Graph, Layout};
+use windlass_image::{Graph, GraphOptions, Layout};
 use windlass_oci::Tag;
 use windlass_push::Job;
 
@@ -15,24 +15,13 @@ use crate::words;
 
 /// All of them, in their order.
 pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec<Job>, Problem> {
+    let several = settings.images.len() > 1;
     let mut jobs = Vec::new();
-    for ImageSettings { name: _, image, repositories, tags } in &settings.images {
-        let graph = match image {
-            ImagePlace::Layout { path, selector } => {
-                let layout = Layout::open(path).await.map_err(|error| {
-                    let problem = Problem::from(error);
-                    match hint_for(path) {
-                        Some(hint) if !path.exists() => problem.hint(hint),
-                        _ => problem,
-                    }
-                })?;
-                let root = layout.root(selector.as_deref())?;
-                Graph::read(&root, &*layout.store(), &settings.graph).await?
-            }
-            ImagePlace::Files { root, store } => {
-                Graph::read(root, &**store, &settings.graph).await?
-            }
-        };
+    for ImageSettings { name, image, repositories, tags } in &settings.images {
+        let graph = read_graph(image, &settings.graph).await.map_err(|problem| match name {
+            Some(name) if several => problem.of(name),
+            _ => problem,
+        })?;
         let left_out = graph.skipped().len() as u64;
         if left_out > 0 {
             let layers = words::count(left_out, "layer");
@@ -42,6 +31,7 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
             ));
         }
         jobs.push(Job {
+            name: name.clone(),
             image: Arc::new(graph),
             repositories: repositories.clone(),
             tags: tags.clone(),
@@ -51,6 +41,23 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
     }
     refuse_two_images_for_one_tag(&jobs)?;
     Ok(jobs)
+}
+
+async fn read_graph(image: &ImagePlace, options: &GraphOptions) -> Result<Graph, Problem> {
+    match image {
+        ImagePlace::Layout { path, selector } => {
+            let layout = Layout::open(path).await.map_err(|error| {
+                let problem = Problem::from(error);
+                match hint_for(path) {
+                    Some(hint) if !path.exists() => problem.hint(hint),
+                    _ => problem,
+                }
+            })?;
+            let root = layout.root(selector.as_deref())?;
+            Ok(Graph::read(&root, &*layout.store(), options).await?)
+        }
+        ImagePlace::Files { root, store } => Ok(Graph::read(root, &**store, options).await?),
+    }
 }
 
 /// The later would win, whichever that is: nobody means that.

@@ -9,8 +9,9 @@ use crate::words;
 /// So many tags are told one by one where a line is for all of them.
 const FEW: usize = 12;
 
-/// What was done: a line a tag, and one for the rest.
-pub(super) fn success(receipt: &RepositoryReceipt) -> Vec<String> {
+/// What was done: a line a tag, and one for the rest. `image` is the image's name, where it tells
+/// something; here and below.
+pub(super) fn success(image: Option<&str>, receipt: &RepositoryReceipt) -> Vec<String> {
     let mut lines: Vec<_> = receipt.tags.iter().map(|tag| tag_line(tag, "")).collect();
     let blobs = &receipt.blobs;
     let mut parts = Vec::new();
@@ -42,12 +43,13 @@ pub(super) fn success(receipt: &RepositoryReceipt) -> Vec<String> {
         sent.push_str(" sent for the tags");
     }
     let parts = parts.join(", ");
-    lines.push(format!("pushed to {}: {parts}; {sent} in {taken}", receipt.repository));
+    let image = image.map(|image| format!("{image} ")).unwrap_or_default();
+    lines.push(format!("pushed {image}to {}: {parts}; {sent} in {taken}", receipt.repository));
     lines
 }
 
 /// What would be done, and how many bytes would be sent.
-pub(super) fn plan(receipt: &RepositoryReceipt, bytes: u64) -> Vec<String> {
+pub(super) fn plan(image: Option<&str>, receipt: &RepositoryReceipt, bytes: u64) -> Vec<String> {
     let mut lines: Vec<_> = receipt.tags.iter().map(|tag| tag_line(tag, "would be ")).collect();
     let (blobs, manifests) = (&receipt.blobs, &receipt.manifests);
     let mut parts = Vec::new();
@@ -65,16 +67,25 @@ pub(super) fn plan(receipt: &RepositoryReceipt, bytes: u64) -> Vec<String> {
         parts.push(format!("put {}", words::count(manifests.uploaded, "manifest")));
     }
     let repository = &receipt.repository;
-    lines.push(match parts.is_empty() {
-        true => format!("dry run: all of the image is in {repository} already"),
-        false => format!("dry run: a push to {repository} would {}", parts.join(", ")),
+    lines.push(match (parts.is_empty(), image) {
+        (true, image) => {
+            format!("dry run: all of {} is in {repository} already", image.unwrap_or("the image"))
+        }
+        (false, Some(image)) => {
+            format!("dry run: a push of {image} to {repository} would {}", parts.join(", "))
+        }
+        (false, None) => format!("dry run: a push to {repository} would {}", parts.join(", ")),
     });
     lines
 }
 
 /// How the tags stand after a failure, in one line; nothing where none was asked for. Says where,
 /// if there are `several` repositories.
-pub(super) fn tags(receipt: &RepositoryReceipt, several: bool) -> Option<String> {
+pub(super) fn tags(
+    image: Option<&str>,
+    receipt: &RepositoryReceipt,
+    several: bool,
+) -> Option<String> {
     let tags = &receipt.tags;
     if tags.is_empty() {
         return None;
@@ -98,7 +109,11 @@ pub(super) fn tags(receipt: &RepositoryReceipt, several: bool) -> Option<String>
             })
             .collect()
     };
-    let place = if several { format!(" of {}", receipt.repository) } else { String::new() };
+    let place = match image {
+        Some(image) => format!(" of {image} in {}", receipt.repository),
+        None if several => format!(" of {}", receipt.repository),
+        None => String::new(),
+    };
     Some(format!("tags{place}: {}", told.join(", ")))
 }
 
@@ -177,7 +192,7 @@ mod tests {
         ];
         let moved = format!("  latest: moved from sha256:{}", Digest::sha256(b"before").short());
         assert_eq!(
-            success(&receipt(blobs(2, 1, 3), 2 << 20, tags)),
+            success(None, &receipt(blobs(2, 1, 3), 2 << 20, tags)),
             [
                 "  v1: created",
                 &moved,
@@ -186,7 +201,7 @@ mod tests {
             ]
         );
         let check = |receipt: RepositoryReceipt, expected: &str| {
-            assert_eq!(success(&receipt), [format!("pushed to a.io/x: {expected} in 1.4 s")]);
+            assert_eq!(success(None, &receipt), [format!("pushed to a.io/x: {expected} in 1.4 s")]);
         };
         let root_alone = receipt(blobs(2, 0, 0), 700, vec![]);
         check(root_alone, "1 manifest sent, all blobs were there already; 700 B");
@@ -217,7 +232,7 @@ mod tests {
     fn a_plan_in_words() {
         let tags = vec![tag("v1", TagStatus::Created), tag("v0", TagStatus::Unchanged)];
         assert_eq!(
-            plan(&receipt(blobs(2, 1, 3), 0, tags), 2 << 20),
+            plan(None, &receipt(blobs(2, 1, 3), 0, tags), 2 << 20),
             [
                 "  v1: would be created",
                 "  v0: unchanged",
@@ -226,7 +241,24 @@ mod tests {
         );
         let mut nothing = receipt(blobs(2, 0, 0), 0, vec![]);
         nothing.manifests.uploaded = 0;
-        assert_eq!(plan(&nothing, 0), ["dry run: all of the image is in a.io/x already"]);
+        assert_eq!(plan(None, &nothing, 0), ["dry run: all of the image is in a.io/x already"]);
+    }
+
+    #[test]
+    fn where_there_are_several_images_each_is_named() {
+        let name = Some("//app:push");
+        let one = receipt(blobs(0, 0, 1), 1024, vec![]);
+        let pushed = "pushed //app:push to a.io/x: 1 blob sent; 1.0 KiB in 1.4 s";
+        assert_eq!(success(name, &one), [pushed]);
+        let planned =
+            "dry run: a push of //app:push to a.io/x would send 1 blob, 7 B, put 1 manifest";
+        assert_eq!(plan(name, &one, 7), [planned]);
+        let mut there = receipt(blobs(1, 0, 0), 0, vec![tag("v1", TagStatus::Skipped)]);
+        there.manifests.uploaded = 0;
+        let planned = "dry run: all of //app:push is in a.io/x already";
+        assert!(plan(name, &there, 0).contains(&planned.to_owned()));
+        let told = tags(name, &there, true);
+        assert_eq!(told.as_deref(), Some("tags of //app:push in a.io/x: v1 skipped"));
     }
 
     #[test]
@@ -238,16 +270,16 @@ mod tests {
         ];
         let of = |tags| receipt(blobs(0, 0, 1), 0, tags);
         assert_eq!(
-            tags(&of(three), false).as_deref(),
+            tags(None, &of(three), false).as_deref(),
             Some("tags: v1 created, v2 failed, latest skipped")
         );
-        assert_eq!(tags(&of(vec![]), false), None);
+        assert_eq!(tags(None, &of(vec![]), false), None);
         let mut many: Vec<_> =
             (0..20).map(|number| tag(&format!("v{number}"), TagStatus::Skipped)).collect();
         many[0].status = TagStatus::Created;
         many[1].status = TagStatus::Failed;
         assert_eq!(
-            tags(&of(many), true).as_deref(),
+            tags(None, &of(many), true).as_deref(),
             Some("tags of a.io/x: v0 created, v1 failed, 18 skipped")
         );
     }
