@@ -1,8 +1,6 @@
 //! Taking one image out of a layout, to build on it.
 
 mod choose;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
