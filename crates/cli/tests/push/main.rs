@@ -8,6 +8,8 @@
 mod failures;
 mod harness;
 mod input;
+#[cfg(unix)]
+mod launcher;
 mod login;
 mod requests;
 mod results;

@@ -70,3 +70,105 @@ fn write(spec: &Spec) -> Result<(), Problem> {
     Document::parse(&bytes).map_err(Problem::usage)?;
     spec::write(&spec.output, [&bytes[..], b"\n"].concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const MANIFEST: &str = "{}";
+
+    /// Runs the step in a folder of its own, with these changes to its spec; gives what it wrote.
+    fn run_with(change: impl FnOnce(&mut Value)) -> Result<String, Problem> {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let descriptor = |name: &str, content: &str| {
+            let descriptor = json!({
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": Digest::sha256(content.as_bytes()),
+                "size": content.len(),
+                "platform": { "os": "linux", "architecture": "amd64" },
+                "diffId": Digest::sha256(b"tar"),
+            });
+            fs::write(at(name), descriptor.to_string()).unwrap();
+        };
+        descriptor("root.json", MANIFEST);
+        descriptor("layer.json", "layer");
+        fs::write(at("manifest.json"), MANIFEST).unwrap();
+        let mut spec = json!({
+            "target": "//app:push",
+            "output": at("push.request.json"),
+            "root": at("root.json"),
+            "documents": [at("manifest.json")],
+            // The layer itself is not there.
+            "blobs": [{ "descriptor": at("layer.json"), "file": "out/layer.tar.gz" }],
+            "request": { "name": "//app:push", "tags": ["v1"], "flags": ["--verbose"] },
+        });
+        change(&mut spec);
+        fs::write(at("spec.json"), spec.to_string()).unwrap();
+        run(&at("spec.json"))?;
+        let written = fs::read_to_string(at("push.request.json")).unwrap();
+        Ok(written.replace(folder.path().to_str().unwrap(), "FOLDER"))
+    }
+
+    #[track_caller]
+    fn check_refused(change: impl FnOnce(&mut Value), words: &str) {
+        let problem = run_with(change).unwrap_err();
+        assert_eq!(problem.exit, crate::exit_code::Exit::Usage);
+        assert!(problem.message.starts_with("//app:push: "), "{}", problem.message);
+        assert!(problem.message.contains(words), "{}", problem.message);
+    }
+
+    #[test]
+    fn it_lists_documents_by_their_content_and_layers_by_their_descriptions() {
+        let written = run_with(|_| {}).unwrap();
+        let request: Value = serde_json::from_str(&written).unwrap();
+        let manifest = Digest::sha256(MANIFEST.as_bytes());
+        let expected = json!({
+            "version": 1,
+            "name": "//app:push",
+            "root": {
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "digest": manifest,
+                "size": 2,
+            },
+            "blobs": {
+                manifest.as_str(): "FOLDER/manifest.json",
+                Digest::sha256(b"layer").as_str(): "out/layer.tar.gz",
+            },
+            "tags": ["v1"],
+            "flags": ["--verbose"],
+        });
+        assert_eq!(request, expected);
+        assert_eq!(run_with(|_| {}).unwrap(), written);
+    }
+
+    #[test]
+    fn a_layout_and_other_requests_need_no_root() {
+        for (field, value) in [("layout", json!("image")), ("requests", json!(["a.json"]))] {
+            let written = run_with(|spec| {
+                spec["root"] = Value::Null;
+                spec["documents"] = json!([]);
+                spec["blobs"] = json!([]);
+                spec["request"] = json!({ field: value });
+            });
+            let request: Value = serde_json::from_str(&written.unwrap()).unwrap();
+            assert_eq!(request, json!({ "version": 1, field: value }));
+        }
+    }
+
+    #[test]
+    fn what_can_be_known_to_be_wrong_fails_the_build() {
+        let flags = |flags: Value| move |spec: &mut Value| spec["request"]["flags"] = flags;
+        check_refused(flags(json!(["--tag-polcy", "create"])), "--tag-polcy");
+        check_refused(flags(json!(["image"])), "\"image\" is no flag");
+        check_refused(|spec| spec["request"]["tags"] = json!(["a b"]), "tag \"a b\" is malformed");
+        let repositories = |spec: &mut Value| spec["request"]["repositories"] = json!(["a.io/X"]);
+        check_refused(repositories, "upper case");
+        check_refused(|spec| spec["root"] = Value::Null, "none of root, layout and requests");
+        check_refused(|spec| spec["documents"] = json!(["/none/such"]), "/none/such: ");
+        let unknown = run_with(|spec| spec["requests"] = json!({})).unwrap_err();
+        assert!(unknown.message.contains("unknown field `requests`"), "{}", unknown.message);
+    }
+}
