@@ -55,10 +55,11 @@ pub(crate) struct PushArgs {
 
     /// An image by a list of its files rather than a layout, as build rules write it
     ///
-    /// The file (JSON) tells the image's root, its files by digest, repositories and tags. Given
-    /// --repository, its own repositories do not count; tags of the command line go before its own.
-    /// May be given several times: all images are pushed in one run. Its format, with an example, is
-    /// in docs/request.md of Windlass's repository.
+    /// The file (JSON) tells the image's root, its files by digest, repositories, tags and flags.
+    /// Given --repository, its own repositories do not count; tags of the command line go before its
+    /// own, and its flags before those of the command line. May be given several times: all images
+    /// are pushed in one run. Its format, with examples, is in docs/request.md of Windlass's
+    /// repository.
     #[arg(long = "request", value_name = "FILE")]
     pub(crate) requests: Vec<PathBuf>,
 
