@@ -1,8 +1,13 @@
-//! OCI image layouts, and the graph of everything that an image is made of.
+//! OCI image layouts, the graph of everything that an image is made of, and images put together.
 //!
 //! A [`Layout`] is a directory or a tar archive with an `index.json`: a store of blobs, and the
 //! roots among them. A [`Graph`] is what one root reaches, found in any
-//! [`Store`](windlass_source::Store) and checked. Nothing here writes, and nothing knows a registry.
+//! [`Store`](windlass_source::Store) and checked.
+//!
+//! For build rules, images are assembled here too: a [`Layer`] is what is to be known of an archive,
+//! a [`Base`] an image that others are built on, [`assemble_index`] makes several images one,
+//! [`import`] takes an image out of a layout, and [`write_layout`] is the one thing here that writes.
+//! The same input is the same bytes, always and everywhere. Nothing here knows a registry.
 
 mod assemble;
 mod config;
