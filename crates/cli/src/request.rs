@@ -127,13 +127,15 @@ impl Request {
         let Some(path) = repository_file else {
             return self.file.fill(repositories.iter().map(|one| (one.clone(), None)).collect());
         };
-        let path = self.file.find(path)?;
-        let shown = path.display();
-        match text_file::read_lines(&path, "a repository")?.as_slice() {
-            [line] => self.file.fill(vec![parse_line(line)?]),
-            [] => Err(Problem::usage(format!("{shown} names no repository"))),
-            [_, second, ..] => {
-                let place = &second.place;
+        let mut wanted = self.file.read_lines(path, "a repository")?.into_iter();
+        match (wanted.next(), wanted.next()) {
+            (Some(repository), None) => self.file.fill(vec![repository]),
+            (None, _) => {
+                let shown = self.file.shown(path)?;
+                Err(Problem::usage(format!("{shown} names no repository")))
+            }
+            (Some(_), Some((_, place))) => {
+                let place = place.unwrap_or_default();
                 Err(Problem::usage(format!("{place}: a second repository, where one is wanted")))
             }
         }
@@ -144,9 +146,7 @@ impl Request {
         let Document { tags, tag_files, .. } = &self.file.document;
         let mut wanted: Vec<_> = tags.iter().map(|tag| (tag.clone(), None)).collect();
         for path in tag_files {
-            for line in text_file::read_lines(&self.file.find(path)?, "tags")? {
-                wanted.push(parse_line(&line)?);
-            }
+            wanted.extend(self.file.read_lines(path, "tags")?);
         }
         self.file.fill(wanted)
     }
@@ -222,6 +222,33 @@ impl RequestFile {
         })
     }
 
+    /// How a file is called in messages. One that lies in runfiles has a long path there, which
+    /// nobody has ever seen.
+    fn shown(&self, path: &Path) -> Result<String, Problem> {
+        let path = match self.document.runfiles {
+            Some(_) => path.to_owned(),
+            None => self.find(path)?,
+        };
+        Ok(path.display().to_string())
+    }
+
+    /// What stands in the lines of a file.
+    fn read_lines<T>(&self, path: &Path, what: &str) -> Result<Vec<Wanted<T>>, Problem>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let lines = text_file::read_lines(&self.find(path)?, what)?;
+        let shown = self.shown(path)?;
+        let parse = |Line { number, text }: Line| {
+            let place = format!("{shown}:{number}");
+            match text.parse() {
+                Ok(template) => Ok((template, Some(place))),
+                Err(error) => Err(Problem::usage(format!("{place}: {error}"))),
+            }
+        };
+        lines.into_iter().map(parse).collect()
+    }
+
     fn fill<T>(&self, wanted: Vec<Wanted<T>>) -> Result<Vec<T>, Problem>
     where
         T: FromStr<Err: Display> + Named,
@@ -272,14 +299,6 @@ impl Named for Repository {
 
 impl Named for Tag {
     const NOUN: &str = "tag";
-}
-
-fn parse_line<T: FromStr<Err: Display>>(line: &Line) -> Result<Wanted<T>, Problem> {
-    let Line { place, text } = line;
-    match text.parse() {
-        Ok(template) => Ok((template, Some(place.clone()))),
-        Err(error) => Err(Problem::usage(format!("{place}: {error}"))),
-    }
 }
 
 /// All the images, and the flags that are the same for all of them: one push has one set.

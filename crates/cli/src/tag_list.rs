@@ -5,12 +5,13 @@ use std::path::Path;
 use windlass_oci::Tag;
 
 use crate::problem::Problem;
-use crate::text_file;
+use crate::text_file::{self, Line};
 
 /// Reads the tags in `file`, in its order.
 pub(crate) fn read(file: &Path) -> Result<Vec<Tag>, Problem> {
-    let parse = |line: text_file::Line| {
-        line.text.parse().map_err(|error| Problem::usage(format!("{}: {error}", line.place)))
+    let parse = |Line { number, text }: Line| {
+        let shown = file.display();
+        text.parse().map_err(|error| Problem::usage(format!("{shown}:{number}: {error}")))
     };
     text_file::read_lines(file, "tags")?.into_iter().map(parse).collect()
 }

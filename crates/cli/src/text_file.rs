@@ -13,8 +13,8 @@ const LARGEST: u64 = 1 << 20;
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
-    /// `FILE:LINE`, for messages.
-    pub(crate) place: String,
+    /// Which it is, from 1.
+    pub(crate) number: usize,
     /// What stands there, without the blanks around it.
     pub(crate) text: String,
 }
@@ -38,10 +38,8 @@ pub(crate) fn read(file: &Path, what: &str) -> Result<String, Problem> {
 /// The lines of a file that say something.
 pub(crate) fn read_lines(file: &Path, what: &str) -> Result<Vec<Line>, Problem> {
     let text = read(file, what)?;
-    let place = |number: usize| format!("{}:{number}", file.display());
-    Ok(lines(&text)
-        .map(|(number, text)| Line { place: place(number), text: text.to_owned() })
-        .collect())
+    let line = |(number, text): (usize, &str)| Line { number, text: text.to_owned() };
+    Ok(lines(&text).map(line).collect())
 }
 
 /// The lines that say something, each with its number.
