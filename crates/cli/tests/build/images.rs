@@ -179,6 +179,8 @@ fn an_image_is_built_on_one_of_another_family() {
     refused(json!({}), 3, "the base is an index, not an image");
     root.write("base.manifest.json", "[]");
     refused(json!({}), 3, "the base's manifest cannot be understood: ");
+    std::fs::remove_file(root.path("base.manifest.json")).unwrap();
+    refused(json!({}), 3, "cannot read the base's manifest base.manifest.json: ");
 }
 
 #[test]

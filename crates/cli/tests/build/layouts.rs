@@ -175,7 +175,7 @@ fn what_is_not_what_it_should_be_is_refused() {
     layout(&root, &json!({})).failed(3, "error: //app:image: app/one.tar.gz is ");
     layout(&root, &json!({ "documents": [] }))
         .failed(3, "error: //app:image: the image's root manifest sha256:");
-    layout(&root, &json!({ "documents": ["gone"] })).failed(2, "cannot read the document gone: ");
+    layout(&root, &json!({ "documents": ["gone"] })).failed(3, "cannot read the document gone: ");
     let layer = Descriptor::of(MediaType::OCI_LAYER, b"");
     root.write("layer.descriptor.json", json!(layer).to_string());
     layout(&root, &json!({ "root": "layer.descriptor.json" })).failed(3, "which is no manifest's");

@@ -138,10 +138,10 @@ fn layers_have_the_media_types_of_the_bases_family() {
 #[test]
 fn an_image_that_was_built_can_be_built_on() {
     let below = layer("below", MediaType::OCI_LAYER_GZIP);
-    let first = Base::scratch(&linux()).assemble(&changes(&[below.clone()])).unwrap();
+    let first = Base::scratch(&linux()).assemble(&changes(std::slice::from_ref(&below))).unwrap();
     let base = Base::parse(first.manifest.bytes(), &first.config).unwrap();
     let above = layer("above", MediaType::OCI_LAYER_GZIP);
-    let second = base.assemble(&changes(&[above.clone()])).unwrap();
+    let second = base.assemble(&changes(std::slice::from_ref(&above))).unwrap();
     let at_once = Base::scratch(&linux()).assemble(&changes(&[below, above])).unwrap();
     assert_eq!(second, at_once);
 }

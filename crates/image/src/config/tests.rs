@@ -6,9 +6,9 @@ fn config(value: &Value) -> Config {
 
 /// What `changes` make of the config field of a base.
 #[track_caller]
-fn check(base: &Value, changes: ConfigChanges, expected: &Value) {
+fn check(base: &Value, changes: &ConfigChanges, expected: &Value) {
     let mut changed = config(&json!({ "config": base, "os": "linux" }));
-    changed.apply(&changes).unwrap();
+    changed.apply(changes).unwrap();
     assert_eq!(Value::Object(changed.0), json!({ "config": expected, "os": "linux" }));
 }
 
@@ -27,15 +27,15 @@ fn none() -> ConfigChanges {
 #[test]
 fn an_entrypoint_drops_the_arguments_of_the_bases() {
     let base = json!({ "Entrypoint": ["/base"], "Cmd": ["--base"], "Other": null });
-    check(&base, none(), &base);
+    check(&base, &none(), &base);
     let changes = ConfigChanges { entrypoint: words(&["/app", ""]), ..none() };
-    check(&base, changes, &json!({ "Entrypoint": ["/app", ""], "Other": null }));
+    check(&base, &changes, &json!({ "Entrypoint": ["/app", ""], "Other": null }));
     let changes = ConfigChanges { cmd: words(&["-v"]), ..none() };
-    check(&base, changes, &json!({ "Entrypoint": ["/base"], "Cmd": ["-v"], "Other": null }));
+    check(&base, &changes, &json!({ "Entrypoint": ["/base"], "Cmd": ["-v"], "Other": null }));
     let changes = ConfigChanges { entrypoint: words(&[]), cmd: words(&["/bin/sh"]), ..none() };
-    check(&base, changes, &json!({ "Entrypoint": [], "Cmd": ["/bin/sh"], "Other": null }));
+    check(&base, &changes, &json!({ "Entrypoint": [], "Cmd": ["/bin/sh"], "Other": null }));
     let changes = ConfigChanges { cmd: words(&[]), ..none() };
-    check(&base, changes, &json!({ "Entrypoint": ["/base"], "Cmd": [], "Other": null }));
+    check(&base, &changes, &json!({ "Entrypoint": ["/base"], "Cmd": [], "Other": null }));
 }
 
 #[test]
@@ -44,9 +44,9 @@ fn variables_stand_over_the_bases_in_order() {
     let changes = || ConfigChanges { env: env(), ..none() };
     let base = json!({ "Env": ["PATH=/bin", "A=1"] });
     let expected = json!({ "Env": ["PATH=/app:/bin", "A=1", "B=2", "C=21"] });
-    check(&base, changes(), &expected);
+    check(&base, &changes(), &expected);
     for base in [json!({}), json!({ "Env": null }), json!(null)] {
-        check(&base, changes(), &json!({ "Env": ["PATH=/app:", "B=2", "C=2"] }));
+        check(&base, &changes(), &json!({ "Env": ["PATH=/app:", "B=2", "C=2"] }));
     }
 }
 
@@ -73,7 +73,7 @@ fn sets_and_labels_are_merged_with_the_bases() {
         "User": "nobody",
         "WorkingDir": "/app",
     });
-    check(&base, changes(), &expected);
+    check(&base, &changes(), &expected);
     let expected = json!({
         "ExposedPorts": { "80": {}, "443/tcp": {} },
         "Volumes": { "/data": {} },
@@ -81,7 +81,7 @@ fn sets_and_labels_are_merged_with_the_bases() {
         "User": "nobody",
         "WorkingDir": "/app",
     });
-    check(&json!({ "Labels": null, "ExposedPorts": null, "Volumes": null }), changes(), &expected);
+    check(&json!({ "Labels": null, "ExposedPorts": null, "Volumes": null }), &changes(), &expected);
 }
 
 #[test]

@@ -2,6 +2,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -153,4 +154,21 @@ fn a_file_that_cannot_be_read_is_no_corrupt_one() {
     assert!(error.starts_with("cannot read /nonexistent/layer: "), "{error}");
     let error = Layer::read(&std::env::temp_dir()).unwrap_err().to_string();
     assert!(error.starts_with("cannot read "), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(
+        start in prop::sample::select(vec![
+            Vec::new(), vec![0x1f, 0x8b, 8], b"\x28\xb5\x2f\xfd".to_vec(), skippable(b"x"), archive(0),
+            gzip(&archive(3)), zstd(&archive(3)),
+        ]),
+        rest: Vec<u8>,
+    ) {
+        let file = [start, rest].concat();
+        if let Ok(layer) = read(&mut file.as_slice()) {
+            prop_assert_eq!(layer.digest, Digest::sha256(&file));
+            prop_assert_eq!(layer.size, file.len() as u64);
+        }
+    }
 }

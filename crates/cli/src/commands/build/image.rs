@@ -6,7 +6,7 @@ use serde::Deserialize;
 use windlass_image::{Base, ConfigChanges, EnvVariable, ImageChanges, Layer, Note, Timestamp};
 use windlass_oci::Platform;
 
-use super::spec::{bad_image, of_target, read, read_json, write, write_descriptor};
+use super::spec::{bad_image, of_target, read_json, read_part, write, write_descriptor};
 use super::values::{Pairs, Values, text};
 use crate::problem::Problem;
 
@@ -90,8 +90,8 @@ fn build(spec: Spec) -> Result<(), Problem> {
 fn base(files: Option<BaseFiles>, platform: Option<PlatformSpec>) -> Result<Base, Problem> {
     match (files, platform) {
         (Some(files), None) => {
-            let manifest = read(&files.manifest, "the base's manifest")?;
-            let config = read(&files.config, "the base's config")?;
+            let manifest = read_part(&files.manifest, "the base's manifest")?;
+            let config = read_part(&files.config, "the base's config")?;
             Base::parse(&manifest, &config).map_err(|error| {
                 let file = files.manifest.display();
                 bad_image(error).hint(format!("the base's manifest is {file}"))

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use windlass_image::{Layer, LayoutParts, Placing, WriteLayoutError, write_layout};
 use windlass_oci::Descriptor;
 
-use super::spec::{bad_image, of_target, read, read_json};
+use super::spec::{bad_image, of_target, read_json, read_part};
 use crate::output::Output;
 use crate::problem::Problem;
 
@@ -42,7 +42,7 @@ pub(crate) async fn run(spec: &Path, output: &Output) -> Result<(), Problem> {
 
 async fn build(spec: &Spec) -> Result<Vec<Descriptor>, Problem> {
     let root: Descriptor = read_json(&spec.root, "the image's descriptor")?;
-    let documents = spec.documents.iter().map(|file| Ok(read(file, "the document")?.into()));
+    let documents = spec.documents.iter().map(|file| Ok(read_part(file, "the document")?.into()));
     let documents = documents.collect::<Result<_, Problem>>()?;
     let mut files = HashMap::new();
     for Blob { descriptor, file } in &spec.blobs {

@@ -37,6 +37,11 @@ pub(crate) fn read(path: &Path, what: &str) -> Result<Vec<u8>, Problem> {
     Ok(bytes)
 }
 
+/// Reads a part of an image. `what` names it in errors.
+pub(crate) fn read_part(path: &Path, what: &str) -> Result<Vec<u8>, Problem> {
+    read(path, what).map_err(|problem| Problem { exit: Exit::Image, ..problem })
+}
+
 /// Writes an output of a step, whole.
 pub(crate) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Problem> {
     fs::write(path, bytes)
