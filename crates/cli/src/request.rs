@@ -24,7 +24,8 @@ pub(crate) use document::Document;
 use document::{Content, ImageContent};
 use places::Places;
 pub(crate) use places::{SUFFIX, is_runfiles};
-use stamp::{Status, Template};
+use stamp::Status;
+pub(crate) use stamp::Template;
 
 /// What request files ask for.
 #[derive(Debug, Default)]

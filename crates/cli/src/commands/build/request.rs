@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use windlass_oci::{Descriptor, Digest};
+use windlass_oci::{Descriptor, Digest, Repository};
 
 use super::spec;
 use crate::problem::Problem;
-use crate::request::Document;
+use crate::request::{Document, Template};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,10 +65,21 @@ fn write(spec: &Spec) -> Result<(), Problem> {
         request.insert("blobs".to_owned(), json!(blobs));
     }
     request.entry("version").or_insert(json!(1));
+    check_repositories(&request)?;
     let bytes = serde_json::to_vec_pretty(&request)
         .map_err(|error| Problem::other(format!("cannot write JSON: {error}")))?;
     Document::parse(&bytes).map_err(Problem::usage)?;
     spec::write(&spec.output, [&bytes[..], b"\n"].concat())
+}
+
+/// They stand in a BUILD file, so that a place in this document would tell its reader nothing.
+fn check_repositories(request: &Map<String, Value>) -> Result<(), Problem> {
+    let named = request.get("repositories").and_then(Value::as_array);
+    for repository in named.into_iter().flatten().filter_map(Value::as_str) {
+        let parsed: Result<Template<Repository>, _> = repository.parse();
+        parsed.map_err(|error| Problem::usage(format!("repository = {repository:?}: {error}")))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -165,7 +176,7 @@ mod tests {
         check_refused(flags(json!(["image"])), "\"image\" is no flag");
         check_refused(|spec| spec["request"]["tags"] = json!(["a b"]), "tag \"a b\" is malformed");
         let repositories = |spec: &mut Value| spec["request"]["repositories"] = json!(["a.io/X"]);
-        check_refused(repositories, "upper case");
+        check_refused(repositories, "repository = \"a.io/X\": ");
         check_refused(|spec| spec["root"] = Value::Null, "none of root, layout and requests");
         check_refused(|spec| spec["documents"] = json!(["/none/such"]), "/none/such: ");
         let unknown = run_with(|spec| spec["requests"] = json!({})).unwrap_err();
