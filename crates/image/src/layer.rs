@@ -61,7 +61,7 @@ pub enum LayerError {
         problem: String,
     },
     /// It cannot be decompressed to its end.
-    #[error("{path} is corrupt: {compression} cannot decompress it: {problem}")]
+    #[error("{path} cannot be decompressed by {compression}: {problem}")]
     Corrupt {
         /// The file.
         path: PathBuf,

@@ -94,7 +94,7 @@ fn what_is_cut_short_is_refused_wherever_it_is_cut() {
     let archive = archive(40_000);
     for (file, name) in [(gzip(&archive), "gzip"), (zstd(&archive), "zstd")] {
         for length in (5..file.len()).step_by(file.len() / 50).chain([file.len() - 1]) {
-            let words = format!("is corrupt: {name} cannot decompress it: it is cut short");
+            let words = format!("cannot be decompressed by {name}: it is cut short");
             refused(&file[..length], &words);
         }
     }
@@ -105,7 +105,7 @@ fn what_trails_behind_the_end_is_refused() {
     let archive = archive(40_000);
     for file in [gzip(&archive), zstd(&archive)] {
         for garbage in [b"garbage and more of it".as_slice(), &[0; 512]] {
-            refused(&[&file, garbage].concat(), "is corrupt: ");
+            refused(&[&file, garbage].concat(), "cannot be decompressed by ");
         }
     }
 }
