@@ -21,6 +21,9 @@ def oci_image(name, **kwargs):
         name: the name of the target; `NAME.digest` is a file with the image's digest.
         **kwargs: attributes of the rule. Those that are lists or dicts may be the label of a file.
     """
+
+    # rules_oci's word on how much of a machine its actions need. Ours read one archive in little memory.
+    kwargs.pop("resource_set", None)
     _oci_image(name = name, **_files(name, kwargs, LIST_ATTRS + DICT_ATTRS))
     _digest(name, kwargs)
 
@@ -43,7 +46,7 @@ def oci_push(name, **kwargs):
     """
     for attribute in TAG_ATTRS:
         if type(kwargs.get(attribute)) == "list":
-            kwargs[attribute] = _lines(name, attribute, kwargs)
+            kwargs[attribute] = _lines(name, attribute, kwargs, are_tags = True)
     _oci_push(name = name, **kwargs)
 
 def _digest(name, kwargs):
@@ -58,18 +61,22 @@ def _files(name, kwargs, attributes):
     """Turns `env = "//some:label"` into `env_file`, and an empty list, which is not none, into a file."""
     for attribute in attributes:
         value = kwargs.get(attribute)
-        if type(value) in ["string", "Label"]:
+        is_file = type(value) in ["string", "Label"]
+        if is_file and kwargs.get(attribute + "_file"):
+            fail("{0} and {0}_file of {1} are two ways to say one thing; leave one of them out".format(attribute, name))
+        if is_file:
             kwargs[attribute + "_file"] = kwargs.pop(attribute)
         elif attribute in ["entrypoint", "cmd"] and value == []:
             kwargs[attribute + "_file"] = _lines(name, attribute, kwargs)
             kwargs.pop(attribute)
     return kwargs
 
-def _lines(name, attribute, kwargs):
+def _lines(name, attribute, kwargs, are_tags = False):
     """Makes the list of an attribute a file; its target."""
     target = "{}.{}".format(name, attribute)
     lines_file(
         name = target,
+        are_tags = are_tags,
         lines = kwargs[attribute],
         tags = ["manual"],
         testonly = kwargs.get("testonly"),

@@ -64,15 +64,20 @@ def _windlass_impl(ctx):
                 url = url,
             )
     else:
-        repositories[host_platform(ctx)] = "windlass_host"
+        host = host_platform(ctx)
+        if host in PLATFORMS:
+            repositories[host] = "windlass_host"
         if tag.path:
-            local_tool(name = "windlass_host", path = tag.path)
+            local_tool(name = "windlass_host", platform = host, path = tag.path)
         else:
-            from_source(name = "windlass_host")
+            from_source(name = "windlass_host", platform = host)
     toolchains(name = "windlass_toolchains", repositories = repositories)
 
 windlass = module_extension(
     doc = "Chooses the `windlass` that the rules work with.",
     implementation = _windlass_impl,
+    # A lock file that was written on one machine must not give another its platform.
+    arch_dependent = True,
+    os_dependent = True,
     tag_classes = {"toolchain": _toolchain},
 )

@@ -1,6 +1,7 @@
 """The rule `oci_image`."""
 
 load(":labels.bzl", "show")
+load(":layer.bzl", "OciLayersInfo", "describe_layers", "layers_aspect")
 load(":layout.bzl", "image_of", "image_outputs")
 load(":platform.bzl", "PLATFORM_ATTRS", "target_platform")
 load(":providers.bzl", "OciImageInfo")
@@ -9,8 +10,8 @@ load(":toolchain.bzl", "TOOLCHAINS", "TOOLCHAIN_ATTRS", "windlass_tool")
 _DOC = """Build an OCI image from archives.
 
 The image is a config and a manifest over the layers in `tars`, on top of those of `base`. Nothing is
-copied: a layer is the archive that another rule made, as it is, and each is read once, by an action
-of its own, so that a change of one layer is the work of one layer.
+copied: a layer is the archive that another rule made, as it is, and each is read once for all images
+that it is in, by an action of its own, so that a change of one layer is the work of one layer.
 
 ```starlark
 oci_image(
@@ -112,6 +113,7 @@ _ATTRS = {
         doc = "The layers, lowest first, each a tar archive, plain or compressed by gzip or zstd. " +
               "Their content tells which, not their name.",
         allow_files = True,
+        aspects = [layers_aspect],
     ),
     "user": attr.string(
         doc = "The user that the container runs as: a name or number, with `:GROUP` if wanted.",
@@ -144,8 +146,7 @@ def _oci_image_impl(ctx):
         if not base.config:
             fail("base = {}: it is an index; name one of its images".format(show(ctx.attr.base.label)))
 
-    names = {}
-    own = [_layer(ctx, tool, file, names) for file in ctx.files.tars]
+    own = _layers(ctx, tool)
     name = ctx.label.name
     manifest = ctx.actions.declare_file(name + ".manifest.json")
     config = ctx.actions.declare_file(name + ".config.json")
@@ -186,6 +187,7 @@ def _oci_image_impl(ctx):
         documents = depset([manifest, config]),
         layers = depset(own, transitive = [base.layers] if base else []),
         layouts = base.layouts if base else depset(),
+        linked = base.linked if base else depset(),
         manifest = manifest,
     )
     return image_outputs(ctx, tool, image)
@@ -211,31 +213,17 @@ def _platform(ctx):
     variant = ctx.attr.variant or (target.variant if architecture == target.architecture else "")
     return {"architecture": architecture, "os": os, "variant": variant or None}
 
-def _layer(ctx, tool, file, names):
-    """Describes an archive, once however often it is used."""
-    name = "{}.layers/{}.json".format(ctx.label.name, file.short_path.replace("../", "external/"))
-    if name in names:
-        if names[name].file == file:
-            return names[name]
-
-        # The same target, built for two platforms.
-        name = name.removesuffix(".json") + ".{}.json".format(len(names))
-    descriptor = ctx.actions.declare_file(name)
-    arguments = ctx.actions.args()
-    arguments.add_all(["build", "layer"])
-    arguments.add("--input", file)
-    arguments.add("--output", descriptor)
-    arguments.add("--target", show(ctx.label))
-    ctx.actions.run(
-        executable = tool,
-        arguments = [arguments],
-        inputs = [file],
-        outputs = [descriptor],
-        mnemonic = "OciLayer",
-        progress_message = "Reading layer %{input}",
-    )
-    names[name] = struct(descriptor = descriptor, file = file)
-    return names[name]
+def _layers(ctx, tool):
+    layers = []
+    sources = [file for target in ctx.attr.tars if OciLayersInfo not in target for file in target[DefaultInfo].files.to_list()]
+    described = {layer.file: layer for layer in describe_layers(ctx, tool, sources, ctx.label.name + ".layers")}
+    for target in ctx.attr.tars:
+        if OciLayersInfo in target:
+            layers += target[OciLayersInfo].layers
+        else:
+            # A file of the source tree, which no aspect sees.
+            layers += [described[file] for file in target[DefaultInfo].files.to_list()]
+    return layers
 
 def _file(ctx, attribute):
     return getattr(ctx.file, attribute + "_file")

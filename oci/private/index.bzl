@@ -46,7 +46,9 @@ _PLATFORMS = "//command_line_option:platforms"
 def _for_each_platform_impl(settings, attr):
     if not attr.platforms:
         return {"own": {_PLATFORMS: settings[_PLATFORMS]}}
-    return {str(platform): {_PLATFORMS: str(platform)} for platform in attr.platforms}
+
+    # By their places: the rule sees what an alias stands for, and this sees the alias.
+    return {str(place): {_PLATFORMS: str(platform)} for place, platform in enumerate(attr.platforms)}
 
 _for_each_platform = transition(
     implementation = _for_each_platform_impl,
@@ -59,8 +61,8 @@ def _oci_image_index_impl(ctx):
     if not ctx.attr.images:
         fail("images: an index has one image at least")
     targets = [] if ctx.attr.platforms else ctx.attr.images
-    for platform in ctx.attr.platforms:
-        targets += ctx.split_attr.images[str(platform.label)]
+    for place in range(len(ctx.attr.platforms)):
+        targets += ctx.split_attr.images[str(place)]
 
     children = []
     for number, target in enumerate(targets):
@@ -106,6 +108,7 @@ def _oci_image_index_impl(ctx):
         documents = depset([manifest], transitive = [child.documents for child in children]),
         layers = depset(transitive = [child.layers for child in children]),
         layouts = depset(transitive = [child.layouts for child in children]),
+        linked = depset(transitive = [child.linked for child in children]),
         manifest = manifest,
     )
     return image_outputs(ctx, tool, index)

@@ -4,21 +4,23 @@ load("@bazel_features//:features.bzl", "bazel_features")
 load(":labels.bzl", "show")
 load(":providers.bzl", "OciImageInfo")
 
-def layout_file(ctx, attribute, target):
+def layout_file(attribute, target, or_archive = False):
     """The one layout that a target of other rules consists of.
 
     Args:
-        ctx: the context of the rule.
         attribute: the name of the attribute, for the message.
         target: the Target.
+        or_archive: whether it may be a tar archive of a layout.
 
     Returns:
-        A File: a directory, or an archive of one.
+        A File.
     """
     files = target[DefaultInfo].files.to_list()
     if len(files) == 1:
-        # A folder of the source tree is a file to Bazel, with nothing to tell it apart.
-        if files[0].is_directory or files[0].is_source or files[0].extension == "tar":
+        # A folder of the source tree is a file to Bazel, with nothing but its name to tell it apart.
+        if files[0].is_directory or (files[0].is_source and files[0].extension != "tar"):
+            return files[0]
+        if or_archive and files[0].extension == "tar":
             return files[0]
     fail("{} = {}: wanted is an oci_image, an oci_image_index, or a target whose one output is an OCI layout directory; it has {}".format(
         attribute,
@@ -26,13 +28,26 @@ def layout_file(ctx, attribute, target):
         "the output " + files[0].short_path if len(files) == 1 else "{} outputs".format(len(files)),
     ))
 
-def import_layout(ctx, tool, layout, prefix, platform = None):
+def linked_files(target):
+    """What links in another rule's layout lead to: rules_oci has the layers of an image so.
+
+    Args:
+        target: the Target.
+
+    Returns:
+        A depset of Files.
+    """
+    runfiles = target[DefaultInfo].default_runfiles
+    return runfiles.files if runfiles else depset()
+
+def _import_layout(ctx, tool, layout, linked, prefix, platform = None):
     """Reads the image of a layout.
 
     Args:
         ctx: the context of the rule.
         tool: the `windlass` to do it.
         layout: the File of the layout.
+        linked: what linked_files() gave for it.
         prefix: what the names of the outputs begin with.
         platform: which image of an index; a struct as target_platform() gives it.
 
@@ -56,7 +71,7 @@ def import_layout(ctx, tool, layout, prefix, platform = None):
     ctx.actions.run(
         executable = tool,
         arguments = [arguments],
-        inputs = [layout],
+        inputs = depset([layout], transitive = [linked]),
         outputs = [manifest, config, descriptor, digest],
         mnemonic = "OciImport",
         progress_message = "Reading the image in " + layout.short_path,
@@ -68,6 +83,7 @@ def import_layout(ctx, tool, layout, prefix, platform = None):
         documents = depset([manifest, config]),
         layers = depset(),
         layouts = depset([layout]),
+        linked = linked,
         manifest = manifest,
     )
 
@@ -87,7 +103,7 @@ def image_of(ctx, tool, attribute, target, prefix, platform = None):
     """
     if OciImageInfo in target:
         return target[OciImageInfo]
-    return import_layout(ctx, tool, layout_file(ctx, attribute, target), prefix, platform)
+    return _import_layout(ctx, tool, layout_file(attribute, target), linked_files(target), prefix, platform)
 
 def layer_specs(image):
     """An image's layers as the specs of actions name them.
@@ -116,7 +132,7 @@ def image_outputs(ctx, tool, image):
     """
     layout = ctx.actions.declare_directory(ctx.label.name)
     layers = image.layers.to_list()
-    files = depset([layer.file for layer in layers], transitive = [image.layouts])
+    files = depset([layer.file for layer in layers], transitive = [image.layouts, image.linked])
     spec = ctx.actions.declare_file(ctx.label.name + ".layout.spec.json")
     ctx.actions.write(spec, json.encode({
         "blobs": layer_specs(image),

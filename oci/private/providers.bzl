@@ -13,6 +13,7 @@ were built, and what comes from a layout directory stays there.""",
         "layers": "depset of structs, the layers that are files of their own: `file` is the archive, " +
                   "`descriptor` a file with its media type, digest, size and diff id (JSON).",
         "layouts": "depset of Files: layout directories that hold the other layers.",
+        "linked": "depset of Files: what links in `layouts` lead to, outside of these.",
         "manifest": "File: the manifest or index.",
     },
 )
@@ -20,6 +21,7 @@ were built, and what comes from a layout directory stays there.""",
 OciPushInfo = provider(
     doc = "What an `oci_push` pushes, and where to.",
     fields = {
+        "files": "depset of Files: the request and all that it names.",
         "flags": "list of strings: flags of `windlass push`.",
         "image": "OciImageInfo: the image; None where it is a layout directory of other rules.",
         "layout": "File: the layout directory of other rules; None where `image` is set.",

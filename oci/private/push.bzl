@@ -1,7 +1,7 @@
 """The rule `oci_push`."""
 
 load(":labels.bzl", "show")
-load(":layout.bzl", "layer_specs", "layout_file")
+load(":layout.bzl", "layer_specs", "layout_file", "linked_files")
 load(":providers.bzl", "OciImageInfo", "OciPushInfo")
 load(":stamp.bzl", "STAMP_ATTRS", "status_files")
 load(":toolchain.bzl", "TOOLCHAINS", "TOOLCHAIN_ATTRS", "link_tool", "windlass_tool")
@@ -98,7 +98,9 @@ nothing is sent.
 
 **Starting it.** The target's executable is `windlass` itself. It can be started by `bazel run`, from
 `bazel-bin`, from any folder, and as `data` of other targets; it needs no shell, and nothing in `PATH`.
-The output group `request` is the list of what is pushed as a file, for `windlass push --request`.
+The output group `request` is the list of what is pushed as a file, for `windlass push --request`, and
+all that this file names. In a program that `bazel run` has started, a shell script around it say, a
+relative path still begins where `bazel` was called; write `$PWD/` before those that do not.
 
 **Logging in.** What `docker login` or `podman login` left behind is used, credential helpers included.
 Under `bazel test` there is no home folder: pass `--test_env=DOCKER_CONFIG=$HOME/.docker`.
@@ -118,7 +120,8 @@ _ATTRS = {
     "default_tags": _tags_attr("The same as `image_tags`."),
     "flags": attr.string_list(
         doc = "Flags of `windlass push` that are put before those of the command line, such as " +
-              "`[\"--tag-policy\", \"create\"]`. An unknown flag fails the build.",
+              "`[\"--tag-policy\", \"create\"]`. An unknown flag fails the build. There are no labels in " +
+              "them: a file that a flag names is one of the machine.",
     ),
     "image": attr.label(
         doc = "Label to an oci_image or oci_image_index, or to any target whose one output is an " +
@@ -152,7 +155,7 @@ def _oci_push_impl(ctx):
     if OciImageInfo in ctx.attr.image:
         image = ctx.attr.image[OciImageInfo]
     else:
-        layout = layout_file(ctx, "image", ctx.attr.image)
+        layout = layout_file("image", ctx.attr.image, or_archive = True)
     stamps = status_files(ctx)
     request = {
         "flags": ctx.attr.flags,
@@ -173,13 +176,16 @@ def _oci_push_impl(ctx):
 
     request_file = write_request(ctx, tool, request, image)
     executable = link_tool(ctx, tool)
+    linked = image.linked if image else linked_files(ctx.attr.image)
     runfiles = ctx.runfiles(
         files = [executable, request_file],
         root_symlinks = root_symlinks(files),
+        transitive_files = linked,
     )
     return [
         DefaultInfo(executable = executable, files = depset([executable]), runfiles = runfiles),
         OciPushInfo(
+            files = depset([request_file] + files, transitive = [linked]),
             flags = ctx.attr.flags,
             image = image,
             layout = layout,
@@ -189,7 +195,8 @@ def _oci_push_impl(ctx):
             runfiles = runfiles,
             tag_file = tag_file,
         ),
-        OutputGroupInfo(request = depset([request_file])),
+        # All that it names too, so that whoever asks for it alone can push it.
+        OutputGroupInfo(request = depset([request_file] + files, transitive = [linked])),
     ]
 
 def write_request(ctx, tool, request, image = None):
@@ -251,6 +258,8 @@ def _check_repository(ctx):
         fail("repository and repository_file are two ways to say one thing; leave one of them out")
     if "@" in repository:
         fail("repository = \"{}\": a repository has no digest; the image says which it is".format(repository))
+    if repository and "/" not in repository:
+        fail("repository = \"{}\": a repository is HOST/NAME, such as ghcr.io/my-org/app".format(repository))
     if ":" in repository.split("/")[-1]:
         fail("repository = \"{}\": a repository has no tag; tags belong into image_tags".format(repository))
 

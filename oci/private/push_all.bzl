@@ -49,7 +49,7 @@ def _oci_push_all_impl(ctx):
     ).merge_all([push.runfiles for push in pushes])
     return [
         DefaultInfo(executable = executable, files = depset([executable]), runfiles = runfiles),
-        OutputGroupInfo(request = depset([request_file])),
+        OutputGroupInfo(request = depset([request_file], transitive = [push.files for push in pushes])),
     ]
 
 oci_push_all = rule(

@@ -19,6 +19,9 @@ windlass_toolchain(
 )
 """
 
+# What has a meaning of its own in a URL, the sign that escapes first.
+_ESCAPED = {"%": "%25", " ": "%20", "#": "%23", "?": "%3F"}
+
 # A build of a release with all its optimizations, on a small machine that does other things too.
 _BUILD_SECONDS = 3600
 
@@ -26,10 +29,10 @@ def host_platform(ctx):
     """The platform of this machine.
 
     Args:
-        ctx: the context of a repository rule or module extension.
+        ctx: the context of a module extension.
 
     Returns:
-        A string such as linux_amd64.
+        A string such as linux_amd64; it need not be one of PLATFORMS.
     """
     os = ctx.os.name.lower()
     for prefix, name in {"linux": "linux", "mac": "darwin", "windows": "windows"}.items():
@@ -37,13 +40,15 @@ def host_platform(ctx):
             os = name
             break
     cpu = {"aarch64": "arm64", "x86_64": "amd64"}.get(ctx.os.arch, ctx.os.arch)
-    platform = "{}_{}".format(os, cpu)
-    if platform not in PLATFORMS:
-        fail("windlass is not known to work on {}; known are {}".format(platform, ", ".join(PLATFORMS)))
-    return platform
+    return "{}_{}".format(os, cpu)
 
 def _name(platform):
     return "windlass.exe" if platform.startswith("windows") else "windlass"
+
+def _watch(ctx, path):
+    # Bazel 7.0 cannot.
+    if hasattr(ctx, "watch"):
+        ctx.watch(path)
 
 def _prebuilt_tool_impl(ctx):
     name = _name(ctx.attr.platform)
@@ -66,20 +71,25 @@ def _local_tool_impl(ctx):
         fail("windlass.toolchain(path = \"{}\"): the path is not absolute".format(path))
     if not ctx.path(path).exists:
         fail("windlass.toolchain(path = \"{}\"): there is no such file".format(path))
-    name = _name(host_platform(ctx))
+    name = _name(ctx.attr.platform)
 
     # A newer file is another tool: what it makes is made again.
-    ctx.watch(path)
+    _watch(ctx, path)
 
     # A copy, which a download from a file is: a link may lead to where a sandbox does not see, /tmp say.
-    url = "file://" + ("" if path.startswith("/") else "/") + path.replace("\\", "/").replace("%", "%25").replace(" ", "%20")
+    url = "file://" + ("" if path.startswith("/") else "/") + path.replace("\\", "/")
+    for letter, escaped in _ESCAPED.items():
+        url = url.replace(letter, escaped)
     ctx.download(url = url, output = name, executable = True)
     ctx.file("BUILD.bazel", _BUILD.format(tool = name))
 
 local_tool = repository_rule(
     doc = "A `windlass` that is on this machine.",
     implementation = _local_tool_impl,
-    attrs = {"path": attr.string(mandatory = True)},
+    attrs = {
+        "path": attr.string(mandatory = True),
+        "platform": attr.string(mandatory = True),
+    },
     local = True,
 )
 
@@ -90,9 +100,10 @@ def _from_source_impl(ctx):
              "(https://rustup.rs), or use a windlass that is there: windlass.toolchain(path = \"...\") in MODULE.bazel")
     manifest = ctx.path(Label("//:Cargo.toml"))
     source = manifest.dirname
-    ctx.watch(manifest)
-    ctx.watch(source.get_child("Cargo.lock"))
-    ctx.watch_tree(source.get_child("crates"))
+    _watch(ctx, manifest)
+    _watch(ctx, source.get_child("Cargo.lock"))
+    if hasattr(ctx, "watch_tree"):
+        ctx.watch_tree(source.get_child("crates"))
 
     # `install` rather than `build`, and a target folder here: the user's checkout is not written to.
     ctx.report_progress("Building windlass from source with cargo; this takes some minutes, once")
@@ -115,11 +126,12 @@ def _from_source_impl(ctx):
     if built.return_code != 0:
         fail("cannot build windlass from {}: cargo ended with {}:\n{}".format(source, built.return_code, built.stderr))
     ctx.delete("target")
-    ctx.file("BUILD.bazel", _BUILD.format(tool = "bin/" + _name(host_platform(ctx))))
+    ctx.file("BUILD.bazel", _BUILD.format(tool = "bin/" + _name(ctx.attr.platform)))
 
 from_source = repository_rule(
     doc = "A `windlass` that this machine's cargo builds from the source in this module.",
     implementation = _from_source_impl,
+    attrs = {"platform": attr.string(mandatory = True)},
 )
 
 def _toolchains_impl(ctx):

@@ -50,7 +50,7 @@ def windlass_tool(ctx):
         fail(
             "there is no windlass for the platform that this build's actions run on; looked for: " +
             "{}. Choose another with windlass.toolchain(...) in MODULE.bazel".format(
-                ", ".join(ctx.attr._tool_platforms[ToolPlatformsInfo].platforms),
+                ", ".join(ctx.attr._tool_platforms[ToolPlatformsInfo].platforms) or "none, since this machine's own is not known",
             ),
         )
     return toolchain.tool
