@@ -168,30 +168,32 @@ fn write(place: &Path, bytes: &[u8]) -> Result<(), WriteLayoutError> {
 /// The way from the folder `from` to `to`, by their names alone. Both are relative, or both
 /// absolute; `None` where no such way can be told.
 fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
-    let (from, to) = (names(from)?, names(to)?);
-    let is_rooted = |names: &[Component<'_>]| !matches!(names.first(), Some(Component::Normal(_)));
-    if is_rooted(&from) != is_rooted(&to) {
+    let (from, to) = (names(from), names(to));
+    let is_rooted = |names: &[Component<'_>]| {
+        matches!(names.first(), Some(Component::RootDir | Component::Prefix(_)))
+    };
+    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    if is_rooted(&from) != is_rooted(&to) || (is_rooted(&from) && shared == 0) {
         return None;
     }
-    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
-    let up = from[shared..].iter().map(|_| Component::ParentDir);
-    Some(up.chain(to[shared..].iter().copied()).collect())
+    // How a folder is called that one has gone up from is not known.
+    let has_name = |name: &Component<'_>| matches!(name, Component::Normal(_));
+    let way_up = from[shared..].iter().map(|name| has_name(name).then_some(Component::ParentDir));
+    way_up.chain(to[shared..].iter().map(|name| Some(*name))).collect()
 }
 
-/// The components of a path without `.` and `..`; `None` where it leads above where it begins.
-fn names(path: &Path) -> Option<Vec<Component<'_>>> {
+/// The components of a path without `.` and `..`, but for those `..` that it begins with.
+fn names(path: &Path) -> Vec<Component<'_>> {
     let mut names = Vec::new();
     for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => match names.pop() {
-                Some(Component::Normal(_)) => {}
-                _ => return None,
-            },
-            name => names.push(name),
+        match (component, names.last()) {
+            (Component::CurDir, _) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => drop(names.pop()),
+            (Component::ParentDir, Some(Component::RootDir)) => {}
+            (name, _) => names.push(name),
         }
     }
-    Some(names)
+    names
 }
 
 #[cfg(unix)]

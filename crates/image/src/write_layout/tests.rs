@@ -23,6 +23,9 @@ fn a_link_leads_from_folder_to_file() {
     check("/a", "/b/c", Some("../b/c"));
     check("a", "/a", None);
     check("/a", "a", None);
-    check("a", "../b", None);
+    check("a/b", "../c", Some("../../../c"));
+    check("../a", "../b", Some("../b"));
+    check("/a", "/../b", Some("../b"));
     check("../a", "b", None);
+    check("a/../../b", "c", None);
 }
