@@ -86,7 +86,7 @@ Flags of `windlass push` come after `--`:
 
 The macro of the same name takes a list of strings for `image_tags` too.
 
-**Stamping.** In `repository_file` and in tags, `{{KEY}}` stands for a value of the
+**Stamping.** In `repository`, `repository_file` and tags, `{{KEY}}` stands for a value of the
 [build's status](https://bazel.build/docs/user-manual#workspace-status), such as `{{STABLE_GIT_COMMIT}}`
 or `{{BUILD_TIMESTAMP}}`, if the build is stamped (`bazel run --stamp //myimage:push`, or `stamp = 1`).
 The values are filled in when the push runs, not when it is built, so that they never are those of an

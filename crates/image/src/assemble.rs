@@ -150,6 +150,9 @@ impl Base {
         let config = Bytes::from(config.to_bytes());
 
         let mut manifest = self.manifest.clone();
+        // What the base was about, and what kind of thing it was, is not said of what is built on it.
+        manifest.remove("subject");
+        manifest.remove("artifactType");
         manifest.insert("schemaVersion".to_owned(), json!(2));
         manifest.insert("mediaType".to_owned(), json!(self.media_type));
         let descriptor = Descriptor::of(self.config_type.clone(), &config);

@@ -109,6 +109,31 @@ fn what_a_base_says_is_kept_whether_it_is_known_or_not() {
 }
 
 #[test]
+fn numbers_of_a_base_are_not_rounded() {
+    let numbers = "[123456789012345678901234567890,-9223372036854775809,1e400]";
+    let (manifest, config) = base_with(|_, config| config["future"] = json!("NUMBERS"));
+    let config = String::from_utf8(config).unwrap().replace("\"NUMBERS\"", numbers);
+    let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let named = Descriptor::of(MediaType::OCI_CONFIG, config.as_bytes());
+    manifest["config"] = json!(named);
+    let base = Base::parse(manifest.to_string().as_bytes(), config.as_bytes()).unwrap();
+    let image = base.assemble(&changes(&[])).unwrap();
+    let written = str::from_utf8(&image.config).unwrap().replace("e+", "e");
+    assert!(written.contains(numbers), "{written}");
+}
+
+#[test]
+fn what_a_base_refers_to_is_not_said_of_what_is_built_on_it() {
+    let (manifest, config) = base_with(|manifest, _| {
+        manifest["subject"] = manifest["config"].clone();
+        manifest["artifactType"] = json!("application/vnd.example");
+    });
+    let image = Base::parse(&manifest, &config).unwrap().assemble(&changes(&[])).unwrap();
+    let manifest: Value = serde_json::from_slice(image.manifest.bytes()).unwrap();
+    assert_eq!((manifest.get("subject"), manifest.get("artifactType")), (None, None));
+}
+
+#[test]
 fn layers_have_the_media_types_of_the_bases_family() {
     let ours = [MediaType::OCI_LAYER, MediaType::OCI_LAYER_GZIP, MediaType::OCI_LAYER_ZSTD];
     let layers = ours.each_ref().map(|media_type| layer("x", media_type.clone()));
