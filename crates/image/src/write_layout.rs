@@ -52,6 +52,14 @@ pub enum WriteLayoutError {
     /// A part of it cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A part of it is said to be somewhere, and is not.
+    #[error("{digest} should be in {path}, and is not")]
+    Gone {
+        /// What is missing.
+        digest: Digest,
+        /// Where it should be: a file that was listed, or a link that leads nowhere.
+        path: PathBuf,
+    },
     /// The operating system said no.
     #[error("cannot write {path}: {error}")]
     Io {
@@ -97,7 +105,13 @@ pub async fn write_layout(
             }
             // Foreign layers are never where an image is built.
             (None, None) if node.descriptor.media_type.is_non_distributable() => {}
-            (None, None) => absent.push(node.descriptor.clone()),
+            (None, None) => match parts.promise(&node.descriptor.digest) {
+                Some(path) => {
+                    let digest = node.descriptor.digest.clone();
+                    return Err(WriteLayoutError::Gone { digest, path });
+                }
+                None => absent.push(node.descriptor.clone()),
+            },
         }
     }
     write(&to.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
@@ -125,8 +139,20 @@ impl LayoutParts {
     /// The file that has the content of `digest`.
     fn file(&self, digest: &Digest) -> Option<PathBuf> {
         let listed = self.files.get(digest).cloned();
-        let in_layouts = self.layouts.iter().map(|layout| layout.join(blob_path(digest)));
-        listed.into_iter().chain(in_layouts).find(|path| path.is_file())
+        listed.into_iter().chain(self.in_layouts(digest)).find(|path| path.is_file())
+    }
+
+    /// Where the content of a `digest` that no file has should be: a layout without it is sparse, but
+    /// one with a link that leads nowhere was torn from what belongs to it.
+    fn promise(&self, digest: &Digest) -> Option<PathBuf> {
+        let listed = self.files.get(digest).cloned();
+        let mut in_layouts = self.in_layouts(digest);
+        listed.or_else(|| in_layouts.find(|path| path.symlink_metadata().is_ok()))
+    }
+
+    fn in_layouts(&self, digest: &Digest) -> impl Iterator<Item = PathBuf> {
+        let blob = blob_path(digest);
+        self.layouts.iter().map(move |layout| layout.join(&blob))
     }
 }
 

@@ -169,6 +169,21 @@ fn a_blob_that_is_nowhere_is_left_out_with_a_warning() {
 }
 
 #[test]
+fn what_should_be_there_and_is_not_is_no_sparse_layout() {
+    let root = built();
+    let base = root.json("base.manifest.json")["layers"][1]["digest"].as_str().unwrap().to_owned();
+    let digest: Digest = base.parse().unwrap();
+    let blob = root.path("external/base/layout/blobs/sha256").join(digest.hex());
+    fs::remove_file(&blob).unwrap();
+    std::os::unix::fs::symlink("../../../gone", &blob).unwrap();
+    let words = format!("error: //app:image: {base} should be in external/base/layout/blobs/");
+    layout(&root, &json!({})).failed(3, &words);
+    let root = built();
+    fs::remove_file(root.path("app/one.tar.gz")).unwrap();
+    layout(&root, &json!({})).failed(3, "should be in app/one.tar.gz, and is not");
+}
+
+#[test]
 fn what_is_not_what_it_should_be_is_refused() {
     let root = built();
     root.write("app/one.tar.gz", "another size");

@@ -53,6 +53,8 @@ async fn build(spec: &Spec) -> Result<Vec<Descriptor>, Problem> {
     let placing = if spec.links { Placing::Links } else { Placing::Copies };
     write_layout(&spec.output, &root, &parts, placing).await.map_err(|error| match error {
         WriteLayoutError::Io { .. } => Problem::other(error.to_string()),
-        WriteLayoutError::Graph(_) | WriteLayoutError::Source(_) => bad_image(error),
+        WriteLayoutError::Graph(_)
+        | WriteLayoutError::Source(_)
+        | WriteLayoutError::Gone { .. } => bad_image(error),
     })
 }
