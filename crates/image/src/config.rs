@@ -1,18 +1,18 @@
 //! Image configs: what an image says on top of what its base says. Image-spec,
 //! [config.md](https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md).
 
-mod env;
 mod port;
 #[cfg(test)]
 mod tests;
 mod timestamp;
+mod variable;
 
 use serde_json::{Map, Value, json};
 use windlass_oci::{Digest, Platform};
 
-pub use env::{EnvError, EnvVariable};
 pub use port::{ExposedPort, PortError, Volume, VolumeError};
 pub use timestamp::{Timestamp, TimestampError};
+pub use variable::{EnvError, EnvVariable};
 
 /// The time of what has none, so that the same image is the same bytes at any time.
 pub(crate) const EPOCH: &str = "1970-01-01T00:00:00Z";
@@ -188,7 +188,7 @@ impl Config {
                 None | Some(Value::Null) => Vec::new(),
                 Some(there) => texts(there, "config.Env")?,
             };
-            changes.env.iter().for_each(|variable| env::set(&mut environment, variable));
+            changes.env.iter().for_each(|one| variable::set(&mut environment, one));
             config.insert("Env".to_owned(), json!(environment));
         }
         for (key, text) in [("User", &changes.user), ("WorkingDir", &changes.workdir)] {
