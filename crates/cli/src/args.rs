@@ -102,11 +102,11 @@ pub(crate) struct FormArgs {
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct VerbosityArgs {
     /// Say nothing but errors
-    #[arg(short, long, overrides_with = "verbose", help_heading = "Output")]
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Output")]
     pub(crate) quiet: bool,
 
     /// Tell about credentials, retries, warnings and requests too
-    #[arg(short, long, action = ArgAction::Count, overrides_with = "quiet", help_heading = "Output")]
+    #[arg(short, long, action = ArgAction::Count, help_heading = "Output")]
     pub(crate) verbose: u8,
 }
 

@@ -33,7 +33,12 @@ pub(crate) fn check_flags(flags: &[String]) -> Result<(), String> {
 /// What was typed, with `flags` before it: a typed flag that is given once takes the place of one
 /// of those, and one that may be given several times is added to them.
 pub(crate) fn parse_with_flags(typed: &[OsString], flags: &[String]) -> Result<Cli, clap::Error> {
-    let mut command = Cli::command().args_override_self(true);
+    // Typed both are a mistake; typed against a flag, the later counts.
+    let either = |push: clap::Command| {
+        push.mut_arg("quiet", |quiet| quiet.overrides_with("verbose"))
+            .mut_arg("verbose", |verbose| verbose.overrides_with("quiet"))
+    };
+    let mut command = Cli::command().args_override_self(true).mut_subcommand(PUSH, either);
     let words = with_flags(typed, flags);
     let parsed = command.try_get_matches_from_mut(words);
     parsed
@@ -151,8 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_together_is_refused() {
-        let said = parsed(&[PUSH, "--request", "x", "-v"], &["--quiet"]).unwrap_err();
-        assert!(said.to_string().contains("--quiet"), "{said}");
+    fn a_loud_word_that_is_typed_counts_more_than_a_quiet_flag() {
+        let check = |typed: &str, flag: &str, expected: (bool, u8)| {
+            let cli = parsed(&[PUSH, "--request", "x", typed], &[flag]);
+            let Command::Push(args) = cli.unwrap().command else { panic!("that is no push") };
+            assert_eq!((args.verbosity.quiet, args.verbosity.verbose), expected);
+        };
+        check("-v", "--quiet", (false, 1));
+        check("--quiet", "-vv", (true, 0));
     }
 }

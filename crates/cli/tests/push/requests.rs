@@ -272,8 +272,6 @@ fn requests_that_are_no_one_push_are_refused() {
     let ran = push(["--request", &nested]).ends_with(2);
     ran.says("inner, one of the requests of nested, has requests itself");
     push(["--request", &all("gone", &["none.json"])]).ends_with(2).says("cannot find none.json");
-    let quiet = one("quiet", &["--quiet"]);
-    push(["--request", &quiet, "-v"]).ends_with(2).says("cannot be used with");
     let broken = one("broken", &["--tag-polcy", "create"]);
     push(["--request", &broken]).ends_with(2).says(&broken).says("a similar one is --tag-policy");
 }
