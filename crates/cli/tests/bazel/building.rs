@@ -100,6 +100,15 @@ fn actions(workspace: &Workspace, targets: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn an_archive_is_read_once_for_all_images_it_is_in() {
+    let Some(workspace) = workspace() else { return };
+    workspace.bazel(["clean"]).output().unwrap();
+    let targets = ["//tests/many:shared", "//tests/many:shared_too"];
+    let ran = actions(&workspace, &targets);
+    assert_eq!(ran.iter().filter(|mnemonic| *mnemonic == "OciLayer").count(), 1, "{ran:?}");
+}
+
+#[test]
 fn no_action_runs_a_shell() {
     let Some(workspace) = workspace() else { return };
     let targets =

@@ -1,6 +1,7 @@
 //! Layout directories that other tools have written, to push as they are and to build upon.
 
 use std::fs;
+use std::path::Path;
 
 use windlass_testkit::{RealOptions, RealRegistry};
 
@@ -10,6 +11,11 @@ use crate::layouts::{of, pull, skopeo};
 
 /// Has umoci and skopeo write the image in `//tests/foreign`, of one file.
 fn write_image(workspace: &Workspace, words: &str) -> Contents {
+    write_image_to(workspace, &workspace.folder().join("tests/foreign/image"), words)
+}
+
+/// Has umoci and skopeo write an image of one file.
+pub(crate) fn write_image_to(workspace: &Workspace, to: &Path, words: &str) -> Contents {
     let scratch = workspace.scratch();
     let layout = scratch.path().join("by-umoci");
     let image = format!("{}:latest", layout.display());
@@ -23,27 +29,22 @@ fn write_image(workspace: &Workspace, words: &str) -> Contents {
     umoci(&["insert", "--rootless", "--image", &image, file.to_str().unwrap(), "/file"]);
     umoci(&["config", "--image", &image, "--config.env", "PATH=/usr/bin"]);
     umoci(&["config", "--image", &image, "--config.cmd", "sh", "--author", "somebody else"]);
-    copy(workspace, &of(&layout), "image")
+    copy(workspace, &["--all"], &of(&layout), to)
 }
 
 /// Has skopeo write the index in `//tests/foreign`: what a registry has of one of the examples.
 fn write_index(workspace: &Workspace, registry: &RealRegistry) -> Contents {
     let repository = format!("{}/service", registry.host());
     workspace.push(&[], "//service:push_for_test", &["-r", &repository]).ends_with(0);
-    copy(workspace, &format!("docker://{repository}:tested"), "index")
+    let to = workspace.folder().join("tests/foreign/index");
+    let from = format!("docker://{repository}:tested");
+    copy(workspace, &["--all", "--src-tls-verify=false"], &from, &to)
 }
 
-fn copy(workspace: &Workspace, from: &str, name: &str) -> Contents {
-    let to = workspace.folder().join("tests/foreign").join(name);
-    let _ = fs::remove_dir_all(&to);
-    let insecure = ["--all", "--src-tls-verify=false"];
-    skopeo(
-        workspace,
-        if from.starts_with("docker:") { &insecure } else { &insecure[..1] },
-        from,
-        &of(&to),
-    );
-    contents::of_layout(&to)
+fn copy(workspace: &Workspace, flags: &[&str], from: &str, to: &Path) -> Contents {
+    let _ = fs::remove_dir_all(to);
+    skopeo(workspace, flags, from, &of(to));
+    contents::of_layout(to)
 }
 
 /// Pushes to a registry and pulls again.

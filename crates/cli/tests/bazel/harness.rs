@@ -14,6 +14,10 @@ use tempfile::TempDir;
 /// goes away with the last test: with two threads there is always one that waits for it.
 pub(crate) struct Workspace {
     work: TempDir,
+    /// What it is a copy of.
+    original: PathBuf,
+    /// Its `MODULE.bazel`, as it was copied.
+    modules: String,
     /// Where Bazel puts everything, its server's files included.
     roots: Mutex<Vec<PathBuf>>,
 }
@@ -47,7 +51,9 @@ pub(crate) fn workspace() -> Option<Turn> {
         // A test that failed has left nothing half done: what it wrote is overwritten by whoever needs it.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            let new = Arc::new(Workspace::new(&format!("windlass.toolchain(path = {WINDLASS:?})")));
+            let new = Arc::new(Workspace::of_examples(&format!(
+                "windlass.toolchain(path = {WINDLASS:?})"
+            )));
             *shared = Arc::downgrade(&new);
             new
         })
@@ -69,30 +75,45 @@ pub(crate) fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
+/// Where this test's own files are.
+fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bazel")
+}
+
 /// The command under test.
 pub(crate) const WINDLASS: &str = env!("CARGO_BIN_EXE_windlass");
 
 impl Workspace {
-    /// One whose `MODULE.bazel` gets its `windlass` by this line.
-    pub(crate) fn new(toolchain: &str) -> Workspace {
+    /// A copy of the examples, with the packages of these tests in its folder `tests`. This line in
+    /// `MODULE.bazel` says where its `windlass` comes from.
+    pub(crate) fn of_examples(toolchain: &str) -> Workspace {
+        let workspace = Workspace::of(source().join("examples/bazel"), toolchain);
+        copy(&tests().join("packages"), &workspace.folder().join("tests"));
+        workspace
+    }
+
+    /// A copy of a workspace in this test's folder, with the command under test.
+    pub(crate) fn named(name: &str) -> Workspace {
+        let toolchain = format!("windlass.toolchain(path = {WINDLASS:?})");
+        Workspace::of(tests().join("workspaces").join(name), &toolchain)
+    }
+
+    fn of(original: PathBuf, toolchain: &str) -> Workspace {
         let work = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let workspace = Workspace { work, roots: Mutex::default() };
-        copy(&source().join("examples/bazel"), &workspace.folder());
-        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bazel/packages");
-        copy(&packages, &workspace.folder().join("tests"));
+        let workspace = Workspace { work, original, roots: Mutex::default() };
+        copy(&workspace.original, &workspace.folder());
         fs::create_dir(workspace.home()).unwrap();
+        let module = format!("common --override_module=windlass={}\n", source().display());
+        fs::write(workspace.home().join(".bazelrc"), module).unwrap();
         workspace.set_toolchain(toolchain);
         workspace
     }
 
     /// Puts this line in place of the one that says where `windlass` comes from.
     pub(crate) fn set_toolchain(&self, line: &str) {
-        let text = fs::read_to_string(source().join("examples/bazel/MODULE.bazel")).unwrap();
-        assert!(text.contains("path = \"../..\""), "{text}");
-        let text = text.replace("path = \"../..\"", &format!("path = {:?}", source()))
-            + "windlass = use_extension(\"@windlass//oci:extensions.bzl\", \"windlass\")\n"
-            + line;
-        fs::write(self.folder().join("MODULE.bazel"), text).unwrap();
+        let mut text = fs::read_to_string(self.original.join("MODULE.bazel")).unwrap();
+        text += "windlass = use_extension(\"@windlass//oci:extensions.bzl\", \"windlass\")\n";
+        fs::write(self.folder().join("MODULE.bazel"), text + line).unwrap();
     }
 
     /// The workspace's own folder.
@@ -100,7 +121,7 @@ impl Workspace {
         self.work.path().join("workspace")
     }
 
-    /// A home with no settings and no logins.
+    /// A home with no logins, and no settings but where these rules are.
     fn home(&self) -> PathBuf {
         self.work.path().join("home")
     }

@@ -1,10 +1,12 @@
 //! The executable of a push target, wherever it is started.
 
+use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use windlass_testkit::TestRegistry;
+use serde_json::json;
+use windlass_testkit::{Auth, TestOptions, TestRegistry};
 
 use crate::harness::{Run, WINDLASS, run, workspace};
 
@@ -66,7 +68,7 @@ fn a_push_needs_no_links_in_its_runfiles() {
     for flags in [&["--nobuild_runfile_links"][..], &["--noenable_runfiles"]] {
         // Links that are there from an earlier build would be found.
         let runfiles = workspace.bin(&format!("{PLACE}.runfiles"));
-        let _ = std::fs::remove_dir_all(runfiles);
+        let _ = fs::remove_dir_all(runfiles);
         check(|typed| workspace.push(flags, TARGET, typed));
         workspace.build([flags, &[TARGET]].concat()).ends_with(0);
         check(|typed| start(workspace.bin(PLACE), "/", typed));
@@ -92,12 +94,42 @@ fn a_push_is_started_by_a_test() {
 }
 
 #[test]
+fn a_test_that_pushes_is_given_a_login() {
+    let Some(workspace) = workspace() else { return };
+    let (user, password) = ("hauler", "a long-ish passphrase");
+    let auth = Auth::Basic { user: user.to_owned(), password: password.to_owned() };
+    let registry = TestRegistry::start(TestOptions { auth, ..TestOptions::default() });
+    let scratch = workspace.scratch();
+    let folder = scratch.path().display();
+    let settings = json!({"auths": {registry.host(): {"username": user, "password": password}}});
+    fs::write(scratch.path().join("config.json"), settings.to_string()).unwrap();
+
+    let test = |flags: &[&str]| {
+        let environment = format!("--test_env=REGISTRY={}", registry.host());
+        let mut bazel = workspace.bazel(["test", "--test_output=errors", &environment]);
+        bazel.env("WINDLASS_USERNAME", user).env("WINDLASS_PASSWORD", password);
+        run(bazel.args(flags).arg("//tests/launcher:from_runfiles_test"))
+    };
+    // Bazel's own number for a test that failed.
+    test(&[]).ends_with(3);
+    assert!(registry.tags_set().is_empty());
+    // A folder below /tmp is not there in the sandbox, unless it is told so.
+    let mount = format!("--sandbox_add_mount_pair={folder}");
+    test(&[&format!("--test_env=DOCKER_CONFIG={folder}"), &mount]).ends_with(0);
+    assert_eq!(registry.tags_set().len(), 2);
+    let password = ["--test_env=WINDLASS_USERNAME", "--test_env=WINDLASS_PASSWORD"];
+    test(&password).ends_with(0);
+}
+
+#[test]
 fn a_request_is_pushed_without_its_target() {
     let Some(workspace) = workspace() else { return };
-    workspace.build(["--output_groups=+request", TARGET]).ends_with(0);
-    let request = workspace.bin(&format!("{PLACE}.request.json"));
+    // Where nothing else has been built: all that it names comes with it.
+    workspace.build_in("requested", &["--output_groups=request", TARGET]).ends_with(0);
+    let request = workspace.bin_in("requested").join(format!("{PLACE}.request.json"));
     let request = request.to_str().unwrap();
     check(|typed| start(WINDLASS, "/", &[&["push", "--request", request], typed].concat()));
+    workspace.forget("requested");
 }
 
 #[test]
@@ -106,7 +138,7 @@ fn a_path_that_is_typed_begins_where_the_user_stands() {
     let registry = TestRegistry::plain();
     let repository = format!("{}/app", registry.host());
     let folder = workspace.folder().join("service");
-    std::fs::write(folder.join("more-tags.txt"), "from-here\n").unwrap();
+    fs::write(folder.join("more-tags.txt"), "from-here\n").unwrap();
     let typed = ["-r", &repository, "--tag-file", "more-tags.txt", "--receipt", "receipt.json"];
     let mut command = workspace.bazel(["run", TARGET, "--"]);
     run(command.args(typed).current_dir(&folder)).ends_with(0);

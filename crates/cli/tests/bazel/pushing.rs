@@ -141,3 +141,36 @@ fn a_tag_is_one_tag_whatever_is_in_it() {
     check(&["--tags", "x"], "--tags");
     assert!(registry.log().is_empty());
 }
+
+#[test]
+fn several_repositories_have_the_image_before_one_has_a_tag() {
+    let Some(workspace) = workspace() else { return };
+    let registry = TestRegistry::plain();
+    let [one, two] = ["one", "two"].map(|name| format!("{}/{name}", registry.host()));
+    let ran = workspace.push(&[], "//:push", &["-r", &one, "-r", &two, "-t", "v0"]).ends_with(0);
+    let told: Vec<_> = ran.stdout.lines().filter_map(|line| line.split_once('@')).collect();
+    assert_eq!([told[0].0, told[1].0], [&*one, &*two]);
+    let log = registry.log();
+    let first_tag = log.iter().position(|logged| logged.call == Call::TagPut).unwrap();
+    let last_root = log.iter().rposition(|logged| logged.call == Call::ManifestPut).unwrap();
+    assert!(last_root < first_tag);
+    let set: Vec<_> = registry.tags_set().iter().map(|set| set.tag.to_string()).collect();
+    assert_eq!(set, ["v0", "v1", "stable", "v0", "v1", "stable"]);
+}
+
+#[test]
+fn flags_of_a_build_file_hold_unless_others_are_typed() {
+    let Some(workspace) = workspace() else { return };
+    let old = ImageBuilder::new(91).layers(1, 1_000).build();
+    let registry = TestRegistry::plain();
+    registry.seed("app", &old, Some("launched"));
+    let repository = format!("{}/app", registry.host());
+    let push = |typed: &[&str]| {
+        let typed = [&["-r", &repository], typed].concat();
+        workspace.push(&[], "//tests/launcher:push", &typed)
+    };
+    push(&[]).ends_with(5).says("launched");
+    assert_eq!(registry.tag("app", "launched").as_ref(), Some(old.digest()));
+    push(&["--tag-policy", "move"]).ends_with(0);
+    assert_ne!(registry.tag("app", "launched").as_ref(), Some(old.digest()));
+}

@@ -28,6 +28,10 @@ fn what_a_build_file_alone_tells_is_refused_when_it_is_read() {
     check("two_repositories", &["repository and repository_file"]);
     check("no_image", &["image = //service:page"]);
     check("os_beside_base", &["os beside base"]);
+    check("bad_tag_in_a_list", &["tag \"a b\" is malformed: it has \" \""]);
+    check("host_without_name", &["registry.example.com:5000", "HOST/NAME"]);
+    check("archive_as_base", &["base = //tests/errors:layout.tar", "layout directory"]);
+    check("folder_as_layer", &["image is a folder; a layer is an archive"]);
     check("index_of_indexes", &["//:app_image", "is an index"]);
     check("flags_that_differ", &["//:push", "//tests/errors:other_flags"]);
 }

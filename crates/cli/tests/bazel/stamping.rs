@@ -77,3 +77,12 @@ fn a_repository_in_a_file_is_filled_in_too() {
     let user = name.strip_prefix(&format!("{}/by-", registry.host())).unwrap();
     assert!(!user.is_empty() && !user.contains('{'), "{user}");
 }
+
+#[test]
+fn a_repository_in_a_build_file_is_filled_in_too() {
+    let Some(workspace) = workspace() else { return };
+    let target = "//tests/stamped:push_to_commit";
+    let ran = workspace.push(&["--stamp"], target, &["--retry-for", "100ms"]).ends_with(6);
+    ran.says("127.0.0.1:1/shop/none");
+    workspace.push(&[], target, &[]).ends_with(2).says("{{STABLE_GIT_COMMIT}}");
+}

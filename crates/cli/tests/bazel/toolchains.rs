@@ -12,7 +12,7 @@ use crate::harness::{Run, WINDLASS, Workspace, run, source, workspace};
 fn a_tool_that_was_built_elsewhere_is_fetched_and_checked() {
     let Some(_turn) = workspace() else { return };
     let digest = contents::sha256(&fs::read(WINDLASS).unwrap());
-    let workspace = Workspace::new(&prebuilt("linux_amd64", &"0".repeat(64)));
+    let workspace = Workspace::of_examples(&prebuilt("linux_amd64", &"0".repeat(64)));
     push(&workspace).ends_with(1).says("Checksum was").says(&digest);
     workspace.set_toolchain(&prebuilt("linux_amd64", &digest));
     push(&workspace).ends_with(0);
@@ -21,7 +21,7 @@ fn a_tool_that_was_built_elsewhere_is_fetched_and_checked() {
 #[test]
 fn a_tool_is_built_from_source_and_the_source_is_left_alone() {
     let Some(_turn) = workspace() else { return };
-    let workspace = Workspace::new("");
+    let workspace = Workspace::of_examples("");
     let lock = source().join("Cargo.lock");
     let before = fs::metadata(&lock).unwrap().modified().unwrap();
     push(&workspace).ends_with(0);
@@ -31,7 +31,7 @@ fn a_tool_is_built_from_source_and_the_source_is_left_alone() {
 #[test]
 fn a_tool_that_cannot_be_had_is_told() {
     let Some(_turn) = workspace() else { return };
-    let workspace = Workspace::new("");
+    let workspace = Workspace::of_examples("");
     let check = |line: &str, words: &str| {
         workspace.set_toolchain(line);
         push(&workspace).ends_with(1).says(words);
