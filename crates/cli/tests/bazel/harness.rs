@@ -16,8 +16,6 @@ pub(crate) struct Workspace {
     work: TempDir,
     /// What it is a copy of.
     original: PathBuf,
-    /// Its `MODULE.bazel`, as it was copied.
-    modules: String,
     /// Where Bazel puts everything, its server's files included.
     roots: Mutex<Vec<PathBuf>>,
 }
@@ -75,11 +73,6 @@ pub(crate) fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Where this test's own files are.
-fn tests() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bazel")
-}
-
 /// The command under test.
 pub(crate) const WINDLASS: &str = env!("CARGO_BIN_EXE_windlass");
 
@@ -87,21 +80,17 @@ impl Workspace {
     /// A copy of the examples, with the packages of these tests in its folder `tests`. This line in
     /// `MODULE.bazel` says where its `windlass` comes from.
     pub(crate) fn of_examples(toolchain: &str) -> Workspace {
-        let workspace = Workspace::of(source().join("examples/bazel"), toolchain);
-        copy(&tests().join("packages"), &workspace.folder().join("tests"));
+        let workspace = Workspace::copy_of(&source().join("examples/bazel"), toolchain);
+        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bazel/packages");
+        copy(&packages, &workspace.folder().join("tests"));
         workspace
     }
 
-    /// A copy of a workspace in this test's folder, with the command under test.
-    pub(crate) fn named(name: &str) -> Workspace {
-        let toolchain = format!("windlass.toolchain(path = {WINDLASS:?})");
-        Workspace::of(tests().join("workspaces").join(name), &toolchain)
-    }
-
-    fn of(original: PathBuf, toolchain: &str) -> Workspace {
+    /// A copy of a workspace, which uses the rules in this tree.
+    pub(crate) fn copy_of(original: &Path, toolchain: &str) -> Workspace {
         let work = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let workspace = Workspace { work, original, roots: Mutex::default() };
-        copy(&workspace.original, &workspace.folder());
+        let workspace = Workspace { work, original: original.to_owned(), roots: Mutex::default() };
+        copy(original, &workspace.folder());
         fs::create_dir(workspace.home()).unwrap();
         let module = format!("common --override_module=windlass={}\n", source().display());
         fs::write(workspace.home().join(".bazelrc"), module).unwrap();

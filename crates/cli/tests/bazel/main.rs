@@ -18,7 +18,6 @@ mod from_rules_oci;
 mod harness;
 mod launching;
 mod layouts;
-mod migrating;
 mod pushing;
 mod pushing_all;
 mod refusing;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use windlass_testkit::{
-    Call, RealLogged, RealOptions, RealRegistry, Rule, TestRegistry, on, on_any,
+    Call, ImageBuilder, RealLogged, RealOptions, RealRegistry, Rule, TestRegistry, on, on_any,
 };
 
 use crate::harness::{Run, Workspace, workspace};

@@ -1,0 +1,1 @@
+REGISTRY = "registry.example.com"
