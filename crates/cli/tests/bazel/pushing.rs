@@ -104,7 +104,7 @@ fn check_failure(
         let registry = TestRegistry::plain();
         let rule = registry.fault(fault(tags[1]));
         let repository = format!("{}/app", registry.host());
-        let mut arguments = vec!["-r", &repository, "--retry-for", "500ms"];
+        let mut arguments = vec!["-r", &repository, "--retry-for", "1s"];
         arguments.extend(typed.iter().flat_map(|tag| ["-t", tag]));
         let ran = workspace.push(&[], target, &arguments).ends_with(code);
         assert!(rule.fired() > 0);
