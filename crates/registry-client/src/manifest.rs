@@ -136,13 +136,20 @@ impl RepositoryClient {
             };
             // Without the answer it is not known whether the subject was listed: saying no makes
             // the caller look.
-            if self.head_once(reference).await.as_ref() == Some(manifest.digest()) {
-                return Ok(PutManifest { subject_is_listed: false });
-            }
-            if let Some(status) = odd {
-                let problem = format!("{status} to a manifest that is not there afterwards");
-                return Err(call.error(ErrorKind::Protocol(problem)));
-            }
+            let put = PutManifest { subject_is_listed: false };
+            let Some(status) = odd else {
+                if self.head_once(reference).await.as_ref() == Some(manifest.digest()) {
+                    return Ok(put);
+                }
+                continue;
+            };
+            let problem = match self.head_manifest(reference).await? {
+                ManifestPresence::Present(found) if found == *manifest.digest() => return Ok(put),
+                ManifestPresence::Unknown => "and does not tell whether it is there",
+                _ => "that is not there afterwards",
+            };
+            let problem = format!("{status} to a manifest {problem}");
+            return Err(call.error(ErrorKind::Protocol(problem)));
         }
     }
 

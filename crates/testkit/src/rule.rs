@@ -10,6 +10,7 @@
 //! ```
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct When {
     repository: Option<String>,
     reference: Option<String>,
     test: Option<Test>,
+    /// Numbers of requests to the server, whatever they are.
+    numbers: Range<usize>,
     skip: usize,
     times: usize,
     even_anonymous: bool,
@@ -61,6 +64,7 @@ pub fn on_any(calls: &[Call]) -> When {
         repository: None,
         reference: None,
         test: None,
+        numbers: 0..usize::MAX,
         skip: 0,
         times: usize::MAX,
         even_anonymous: false,
@@ -93,6 +97,21 @@ impl When {
     #[must_use]
     pub fn matching(mut self, test: impl Fn(&Head) -> bool + Send + Sync + 'static) -> When {
         self.test = Some(Test(Arc::new(test)));
+        self
+    }
+
+    /// Only for the request of this number, counted from 0 over all that the server was ever
+    /// asked: its place in the [log](crate::TestRegistry::log).
+    #[must_use]
+    pub fn numbered(mut self, number: usize) -> When {
+        self.numbers = number..number.saturating_add(1);
+        self
+    }
+
+    /// Only for the request of this number and those after it.
+    #[must_use]
+    pub fn numbered_from(mut self, number: usize) -> When {
+        self.numbers = number..usize::MAX;
         self
     }
 
@@ -282,9 +301,10 @@ impl When {
         Rule { when: self, fault, matched: Arc::default(), fired: Arc::default() }
     }
 
-    fn is_about(&self, head: &Head) -> bool {
+    fn is_about(&self, head: &Head, number: usize) -> bool {
         let target = &head.target;
-        (self.calls.is_empty() || self.calls.contains(&target.call))
+        self.numbers.contains(&number)
+            && (self.calls.is_empty() || self.calls.contains(&target.call))
             && self.repository.as_ref().is_none_or(|name| target.repository.as_ref() == Some(name))
             && self
                 .reference
@@ -336,9 +356,9 @@ impl Rule {
     }
 
     /// Whether it is to be applied to a request, which is counted.
-    pub(crate) fn applies(&self, head: &Head, is_refused: bool) -> bool {
+    pub(crate) fn applies(&self, head: &Head, number: usize, is_refused: bool) -> bool {
         if (is_refused && !self.when.even_anonymous)
-            || !self.when.is_about(head)
+            || !self.when.is_about(head, number)
             || !self.fault.fits(head.content_length())
         {
             return false;
@@ -387,8 +407,8 @@ mod tests {
         let other = head("PUT", "/v2/a/manifests/sha256:0", 10);
         let got: Vec<_> = (0..5)
             .map(|_| {
-                assert!(!rule.applies(&other, false));
-                rule.applies(&tag, false)
+                assert!(!rule.applies(&other, 0, false));
+                rule.applies(&tag, 0, false)
             })
             .collect();
         assert_eq!(got, [false, true, true, false, false]);
@@ -398,28 +418,40 @@ mod tests {
     #[test]
     fn a_rule_is_narrowed_down_by_repository_reference_and_test() {
         let tag = head("PUT", "/v2/a/manifests/v1", 10);
-        assert!(on(Call::TagPut).repository("a").tag("v1").answer(500).applies(&tag, false));
-        assert!(!on(Call::TagPut).repository("b").answer(500).applies(&tag, false));
-        assert!(!on(Call::TagPut).tag("v2").answer(500).applies(&tag, false));
-        assert!(!on(Call::TagPut).matching(|_| false).answer(500).applies(&tag, false));
-        assert!(on_any(&[]).answer(500).applies(&tag, false));
+        assert!(on(Call::TagPut).repository("a").tag("v1").answer(500).applies(&tag, 0, false));
+        assert!(!on(Call::TagPut).repository("b").answer(500).applies(&tag, 0, false));
+        assert!(!on(Call::TagPut).tag("v2").answer(500).applies(&tag, 0, false));
+        assert!(!on(Call::TagPut).matching(|_| false).answer(500).applies(&tag, 0, false));
+        assert!(on_any(&[]).answer(500).applies(&tag, 0, false));
+    }
+
+    #[test]
+    fn a_rule_may_be_for_a_place_in_the_log() {
+        let ping = head("GET", "/v2/", 0);
+        let numbers = |when: When| {
+            let rule = when.answer(500);
+            (0..4).filter(|number| rule.applies(&ping, *number, false)).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers(on_any(&[]).numbered(2)), [2]);
+        assert_eq!(numbers(on_any(&[]).numbered_from(2)), [2, 3]);
+        assert_eq!(numbers(on(Call::TagPut).numbered_from(2)), [0; 0]);
     }
 
     #[test]
     fn requests_that_are_not_let_in_are_not_counted() {
         let ping = head("GET", "/v2/", 0);
         let rule = on(Call::Ping).once().answer(500);
-        assert!(!rule.applies(&ping, true));
-        assert!(rule.applies(&ping, false));
-        assert!(on(Call::Ping).even_anonymous().answer(500).applies(&ping, true));
+        assert!(!rule.applies(&ping, 0, true));
+        assert!(rule.applies(&ping, 0, false));
+        assert!(on(Call::Ping).even_anonymous().answer(500).applies(&ping, 0, true));
     }
 
     #[test]
     fn bodies_too_short_to_be_cut_are_left_alone() {
         let put = |length| head("PUT", "/v2/a/blobs/uploads/u?digest=x", length);
         let rule = on(Call::UploadPut).once().reset_after(100);
-        assert!(!rule.applies(&put(100), false));
-        assert!(rule.applies(&put(101), false));
-        assert!(on(Call::UploadPut).reset_after(0).applies(&put(0), false));
+        assert!(!rule.applies(&put(100), 0, false));
+        assert!(rule.applies(&put(101), 0, false));
+        assert!(on(Call::UploadPut).reset_after(0).applies(&put(0), 0, false));
     }
 }

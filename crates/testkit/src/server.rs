@@ -208,7 +208,7 @@ impl Shared {
         let refusal = self.handler.refusal(&head);
         let rule = {
             let rules = self.rules.lock().unwrap();
-            rules.iter().find(|rule| rule.applies(&head, refusal.is_some())).cloned()
+            rules.iter().find(|rule| rule.applies(&head, number, refusal.is_some())).cloned()
         };
         let exchange = Exchange { shared: self, control, head, request, refusal };
         let outcome = match rule {

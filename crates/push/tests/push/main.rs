@@ -18,6 +18,7 @@ mod hosts;
 mod login;
 mod manifests;
 mod plain;
+mod questions;
 mod several;
 mod tags;
 mod waiting;

@@ -244,6 +244,9 @@ impl BlobPush<'_> {
         let outcome = match (step, status) {
             _ if verdict != Verdict::Fatal && body == Sent::Nothing => Outcome::Untouched,
             _ if verdict != Verdict::Fatal || login_renewed => Outcome::Broken,
+            // Some never answer questions and take pushes all the same, see `Presence::Unknown`.
+            (Step::Check, 403) => Outcome::Absent,
+            (Step::Ask { .. }, 403) => Outcome::SessionGone,
             (_, 401 | 403) => Outcome::Refused,
             (Step::Put { .. }, _) if has("DIGEST_INVALID") => Outcome::BadDigest,
             (_, 413) => Outcome::TooLarge,
@@ -389,9 +392,11 @@ impl BlobPush<'_> {
         if why == GiveUp::Digest {
             return self.digest_error(self.source.digest().clone());
         }
-        // What was said to the body tells more than what was said to the questions after it.
+        // What was said to the body tells more than what was said to the questions after it, unless
+        // it is the login that ended it.
+        let is_login = |kind: &ErrorKind| matches!(kind, ErrorKind::Answer { status, .. } if *status == StatusCode::UNAUTHORIZED);
         match (self.trouble.take(), last) {
-            (_, Some(last)) if !is_question => self.error(last.kind),
+            (_, Some(last)) if !is_question || is_login(&last.kind) => self.error(last.kind),
             (Some(error), _) => error,
             (None, Some(last)) => self.error(last.kind),
             (None, None) => self.error(ErrorKind::Protocol("it refuses without a word".to_owned())),
