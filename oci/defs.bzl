@@ -62,6 +62,8 @@ def _files(name, kwargs, attributes):
     for attribute in attributes:
         value = kwargs.get(attribute)
         is_file = type(value) in ["string", "Label"]
+        if type(value) == "string" and attribute in LIST_ATTRS and (" " in value or (value[:1] == "/" and value[:2] != "//")):
+            fail("{} = \"{}\" of {}: a list of strings is wanted, or the label of a file".format(attribute, value, name))
         if is_file and kwargs.get(attribute + "_file"):
             fail("{0} and {0}_file of {1} are two ways to say one thing; leave one of them out".format(attribute, name))
         if is_file:

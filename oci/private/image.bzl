@@ -34,11 +34,13 @@ What is built:
 
 - `:image`, an [OCI layout](https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md)
   directory, which skopeo, umoci, crane and other rules read. It is made only if it is asked for: not
-  for a push. The layers in it are links where Bazel allows that (7.1 and later).
-- `:image.digest`, a file with the image's digest.
+  for a push. The layers in it are links where Bazel allows that (7.1 and later), which lead out of it:
+  `cp -rL` makes a whole one for other machines.
+- `:image.digest`, a file with the image's digest, `image.json.sha256`.
 - The provider `OciImageInfo`, from which `oci_push` and `oci_image_index` take what they need.
 
-The same inputs give the same bytes on every machine: no time, user or host is in an image.
+The same inputs give the same bytes on every machine: no time, user or host is in an image. The target's
+package and name are, in the image's history.
 
 Attributes that are a list or a dict can be given as a file too: `env = "//app:env.txt"` is short for
 `env_file = "//app:env.txt"`. With `select()`, write the attribute that its values are for.
@@ -58,8 +60,8 @@ _ATTRS = {
     ),
     "base": attr.label(
         doc = "The image to build upon: an `oci_image`, or any target whose one output is an OCI " +
-              "layout directory, as rules_oci's `oci_pull` gives. Of an index the image for the " +
-              "target platform is taken.",
+              "layout directory, as rules_oci's `oci_pull` gives. Of an index in a layout directory " +
+              "the image for the target platform is taken; an `oci_image_index` is no base, its images are.",
         allow_files = True,
     ),
     "cmd": attr.string_list(
@@ -111,7 +113,7 @@ _ATTRS = {
     ),
     "tars": attr.label_list(
         doc = "The layers, lowest first, each a tar archive, plain or compressed by gzip or zstd. " +
-              "Their content tells which, not their name.",
+              "Their content tells which, not their name. Of a target all outputs are layers.",
         allow_files = True,
         aspects = [layers_aspect],
     ),
@@ -192,6 +194,16 @@ def _oci_image_impl(ctx):
     )
     return image_outputs(ctx, tool, image)
 
+# What other things are called by; an image that says so is taken by no client.
+_OTHER_NAMES = {
+    "aarch64": "arm64",
+    "armhf": "arm",
+    "i386": "386",
+    "macos": "darwin",
+    "x64": "amd64",
+    "x86_64": "amd64",
+}
+
 def _platform(ctx):
     given = [name for name in ["os", "architecture", "variant"] if getattr(ctx.attr, name)]
     if ctx.attr.base:
@@ -201,6 +213,11 @@ def _platform(ctx):
                 "it" if len(given) == 1 else "them",
             ))
         return None
+    for attribute in ["os", "architecture"]:
+        name = getattr(ctx.attr, attribute)
+        right = _OTHER_NAMES.get(name.lower(), name.lower())
+        if name != right:
+            fail("{} = \"{}\": images call it \"{}\"".format(attribute, name, right))
     target = target_platform(ctx)
     os = ctx.attr.os or target.os
     architecture = ctx.attr.architecture or target.architecture

@@ -15,6 +15,10 @@ def _lines_file_impl(ctx):
 def _check_tag(tag):
     """Refuses what no build status can make a tag of."""
     rest = tag.split("{{")
+    for part in rest[1:]:
+        key, closed, _ = part.partition("}}")
+        if not closed or not key or [letter for letter in key.elems() if not (letter.isalnum() or letter == "_")]:
+            fail("tag {} is malformed: a value of the build's status is {{{{KEY}}}}".format(repr(tag)))
     literal = rest[0] + "".join([part.partition("}}")[2] for part in rest[1:]])
     letters = [letter for letter in literal.elems() if not (letter.isalnum() or letter in "_.-")]
     if letters:

@@ -18,8 +18,8 @@ Pushing and tagging can fail on the way:
 - the registry closes the connection while tags are set;
 - the network goes away.
 
-Windlass tries again where that may help, for five minutes of standstill (`--retry-for`). A failure
-that stays ends the push with a non-zero exit code, and **all steps after it are skipped**. What is
+Windlass tries again where that may help, for five minutes of standstill (`--retry-for`), but for three
+seconds only where no registry has answered yet. A failure that stays ends the push with a non-zero exit code, and **all steps after it are skipped**. What is
 then true: the tags before the failed one are set, the ones after it are as they were, and every tag
 that was set names an image that is completely there, because a tag is only ever set once the whole
 image has arrived. The message says which tags are set, which one failed and which were skipped.
@@ -31,7 +31,7 @@ Running the target again sends what is missing and sets what is not set.
 | 2 | an attribute, a file of tags or the command line is wrong; nothing was sent |
 | 3 | the image cannot be read |
 | 4 | not logged in, or not allowed |
-| 5 | a tag was refused; the image is there by its digest |
+| 5 | a tag was refused: by the registry, which then has the image by its digest, or by `--tag-policy` or `--expect-tag` before anything was sent |
 | 6 | the registry cannot be reached, or was given up on; run again to go on |
 | 7 | the registry does not take the content |
 | 1 | anything else |
@@ -84,7 +84,9 @@ Flags of `windlass push` come after `--`:
 - all others of `bazel run //myimage:push -- --help`, such as `--dry-run`, `--tag-policy create`,
   `--receipt FILE`. A relative path is relative to the folder in which `bazel` was called.
 
-The macro of the same name takes a list of strings for `image_tags` too.
+The macro of the same name takes a list of strings for `image_tags` too; a `select()` has files, not
+lists. (`tags`, which all rules have, are Bazel's own and no tags of an image.) Where neither
+`image_tags` nor `--tag` names any, the image is pushed by its digest alone.
 
 **Stamping.** In `repository`, `repository_file` and tags, `{{KEY}}` stands for a value of the
 [build's status](https://bazel.build/docs/user-manual#workspace-status), such as `{{STABLE_GIT_COMMIT}}`
@@ -99,8 +101,7 @@ nothing is sent.
 **Starting it.** The target's executable is `windlass` itself. It can be started by `bazel run`, from
 `bazel-bin`, from any folder, and as `data` of other targets; it needs no shell, and nothing in `PATH`.
 The output group `request` is the list of what is pushed as a file, for `windlass push --request`, and
-all that this file names. In a program that `bazel run` has started, a shell script around it say, a
-relative path still begins where `bazel` was called; write `$PWD/` before those that do not.
+all that this file names.
 
 **Logging in.** What `docker login` or `podman login` left behind is used, credential helpers included.
 Under `bazel test` there is no home folder: pass `--test_env=DOCKER_CONFIG=$HOME/.docker`.
@@ -121,11 +122,12 @@ _ATTRS = {
     "flags": attr.string_list(
         doc = "Flags of `windlass push` that are put before those of the command line, such as " +
               "`[\"--tag-policy\", \"create\"]`. An unknown flag fails the build. There are no labels in " +
-              "them: a file that a flag names is one of the machine.",
+              "them: a file that a flag names is one of the machine. One run has one set of flags: the " +
+              "pushes of an `oci_push_all` all have the same.",
     ),
     "image": attr.label(
         doc = "Label to an oci_image or oci_image_index, or to any target whose one output is an " +
-              "OCI layout directory",
+              "OCI layout directory or a tar archive of one",
         allow_files = True,
         mandatory = True,
     ),

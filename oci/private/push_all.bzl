@@ -23,7 +23,10 @@ to a registry once: other repositories there get it by a mount. No tag is set be
 completely there; then tags are set push by push, in the order of `pushes`. The first failure, which
 is told with the name of its target, stops everything after it.
 
-Flags come after `--`, as for `oci_push`. A `--tag` is set on every image, before its own tags.
+One run has one set of flags: all `pushes` have the same `flags`, and those of this target are added.
+What differs, tags that may move and tags that may not say, is pushed in two runs.
+
+More flags come after `--`, as for `oci_push`. A `--tag` is set on every image, before its own tags.
 """
 
 def _oci_push_all_impl(ctx):
@@ -33,9 +36,11 @@ def _oci_push_all_impl(ctx):
         fail("pushes: there is nothing to push")
     for target, push in zip(ctx.attr.pushes, pushes):
         if push.flags != pushes[0].flags:
-            fail("the flags of {} and {} are not the same, but one run has one set of flags; have the same on all, or those that all should have on this target".format(
+            fail("the flags of {} and {} are not the same, {} and {}, but one run has one set of flags; have the same on all, or those that all should have on this target alone, or push them in two runs".format(
                 show(ctx.attr.pushes[0].label),
                 show(target.label),
+                pushes[0].flags,
+                push.flags,
             ))
     requests = [push.request for push in pushes]
     request_file = write_request(ctx, tool, {

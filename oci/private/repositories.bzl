@@ -81,6 +81,12 @@ def _local_tool_impl(ctx):
     for letter, escaped in _ESCAPED.items():
         url = url.replace(letter, escaped)
     ctx.download(url = url, output = name, executable = True)
+    told = ctx.execute([ctx.path(name), "--version"])
+    if told.return_code != 0 or not told.stdout.startswith("windlass "):
+        fail("windlass.toolchain(path = \"{}\"): it is no windlass; its --version says \"{}\"".format(
+            path,
+            (told.stdout or told.stderr).strip(),
+        ))
     ctx.file("BUILD.bazel", _BUILD.format(tool = name))
 
 local_tool = repository_rule(

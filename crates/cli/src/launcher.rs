@@ -9,23 +9,23 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf, absolute};
 
-use crate::request::{SUFFIX, is_runfiles};
+use crate::request::{RUNFILES, SUFFIX};
 use crate::settings::Environment;
 
 /// So many links are followed from a name.
 const MOST_LINKS: usize = 40;
 
 /// What was typed, the program's name first; where the program was started as a launcher, what it
-/// stands for. A launcher that was started by `bazel run` goes to where its user stands, so that
+/// stands for. A program that was started by `bazel run` goes to where its user stands, so that
 /// paths mean there what they mean to the user.
 pub(crate) fn unfold(typed: Vec<OsString>, environment: &Environment) -> Vec<OsString> {
-    let Some(request) = typed.first().and_then(|name| request_of(name, environment)) else {
-        return typed;
-    };
-    if let Some(folder) = users_folder(env::current_dir().ok().as_deref(), environment) {
+    let name = typed.first();
+    let request = name.and_then(|name| request_of(name, environment));
+    if let Some(folder) = name.and_then(|name| leave_runfiles(name, environment)) {
         // Where the user's folder is gone, there is none that paths could begin at.
         let _ = env::set_current_dir(folder);
     }
+    let Some(request) = request else { return typed };
     let windlass = ["windlass", "push", "--request"].map(OsString::from);
     windlass.into_iter().chain([request.into()]).chain(typed.into_iter().skip(1)).collect()
 }
@@ -86,11 +86,15 @@ fn can_be_started(program: &Path) -> bool {
     program.is_file()
 }
 
-/// Where the user of `bazel run` stands, if the process was put into a runfiles tree.
-fn users_folder(working: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
-    let is_in_runfiles = working?.ancestors().any(is_runfiles);
-    let folder = environment.path("BUILD_WORKING_DIRECTORY")?;
-    (is_in_runfiles && folder.is_absolute()).then_some(folder)
+/// Where the user of `bazel run` stands, if that has put the process into the runfiles of the program
+/// that was started by `name`. In those of another, a script around it say, it is the script's choice.
+fn leave_runfiles(name: &OsStr, environment: &Environment) -> Option<PathBuf> {
+    let folder =
+        environment.path("BUILD_WORKING_DIRECTORY").filter(|folder| folder.is_absolute())?;
+    let mut runfiles = absolute(find_program(Path::new(name), environment)?).ok()?.into_os_string();
+    runfiles.push(RUNFILES);
+    let working = env::current_dir().and_then(fs::canonicalize).ok()?;
+    working.starts_with(fs::canonicalize(runfiles).ok()?).then_some(folder)
 }
 
 #[cfg(test)]
@@ -108,28 +112,6 @@ mod tests {
         check("/a/push", true, &["/a/push.request.json"]);
         check("/a/push.EXE", true, &["/a/push.EXE.request.json", "/a/push.request.json"]);
         check("/a/v1.2", true, &["/a/v1.2.request.json"]);
-    }
-
-    #[test]
-    fn only_bazel_run_moves_the_process_to_its_user() {
-        #[track_caller]
-        fn check<const N: usize>(
-            working: Option<&str>,
-            set: [(&str, &str); N],
-            expected: Option<&str>,
-        ) {
-            let found = users_folder(working.map(Path::new), &Environment::from(set));
-            assert_eq!(found, expected.map(PathBuf::from), "{working:?} {set:?}");
-        }
-        let user = ("BUILD_WORKING_DIRECTORY", "/home/me");
-        check(Some("/out/push.runfiles/_main"), [user], Some("/home/me"));
-        check(Some("/out/push.runfiles"), [user], Some("/home/me"));
-        check(Some("/out/runfiles"), [user], None);
-        check(Some("/home/me"), [user], None);
-        check(None, [user], None);
-        check(Some("/out/push.runfiles"), [], None);
-        check(Some("/out/push.runfiles"), [("BUILD_WORKING_DIRECTORY", "me")], None);
-        check(Some("/out/push.runfiles"), [("BUILD_WORKING_DIRECTORY", "")], None);
     }
 
     #[cfg(unix)]

@@ -23,7 +23,7 @@ use crate::text_file::{self, Line};
 pub(crate) use document::Document;
 use document::{Content, ImageContent};
 use places::Places;
-pub(crate) use places::{SUFFIX, is_runfiles};
+pub(crate) use places::{RUNFILES, SUFFIX};
 use stamp::Status;
 pub(crate) use stamp::Template;
 

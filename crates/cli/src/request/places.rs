@@ -17,6 +17,8 @@ use crate::settings::Environment;
 
 /// What a launcher's name has after it in the name of its request file.
 pub(crate) const SUFFIX: &str = ".request.json";
+/// What a program's name has after it in the name of its runfiles tree.
+pub(crate) const RUNFILES: &str = ".runfiles";
 
 /// Where the files of one request may lie.
 #[derive(Debug)]
@@ -114,7 +116,7 @@ fn trees(file: &Path, environment: &Environment) -> Vec<Tree> {
     let name = file.file_name().and_then(|name| name.to_str());
     if let Some(program) = name.and_then(|name| name.strip_suffix(SUFFIX)) {
         for program in [program.to_owned(), format!("{program}.exe")] {
-            let folder = file.with_file_name(format!("{program}.runfiles"));
+            let folder = file.with_file_name(format!("{program}{RUNFILES}"));
             let manifest = file.with_file_name(format!("{program}.runfiles_manifest"));
             trees.extend(of_folder(folder));
             trees.push(Tree::manifest(manifest));
@@ -133,7 +135,7 @@ fn of_folder(folder: PathBuf) -> [Tree; 2] {
 }
 
 /// Whether a folder is a program's runfiles tree, by its name.
-pub(crate) fn is_runfiles(folder: &Path) -> bool {
+fn is_runfiles(folder: &Path) -> bool {
     folder.extension() == Some(&OsString::from("runfiles"))
 }
 

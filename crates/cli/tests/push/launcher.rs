@@ -196,7 +196,14 @@ fn relative_paths_begin_where_the_user_of_bazel_run_stands() {
     let receipt: Value =
         serde_json::from_slice(&fs::read(user.join("receipt.json")).unwrap()).unwrap();
     assert_eq!(receipt["outcome"], "pushed");
-    // Whoever stands elsewhere stays there.
+    // Whoever stands elsewhere stays there, in the runfiles of a script around it say.
+    let script = built.at("out/app/script.runfiles/_main");
+    fs::create_dir_all(&script).unwrap();
+    fs::write(script.join("tags"), "v4\n").unwrap();
+    let mut command = built.command("out/app/push");
+    command.current_dir(&script).env("BUILD_WORKING_DIRECTORY", &user);
+    run(command.args(["--tag-file", "tags"])).ends_with(0);
+    assert_eq!(built.registry.tag("app", "v4").as_ref(), Some(built.image.digest()));
     fs::write(built.at("tags"), "v3\n").unwrap();
     let mut command = built.command("out/app/push");
     command.current_dir(built.folder.path()).env("BUILD_WORKING_DIRECTORY", &user);

@@ -67,7 +67,7 @@ fn build(spec: Spec) -> Result<(), Problem> {
     let layers = spec.layers.iter().map(|layer| read_json::<Layer>(layer, "the layer"));
     let changes = ImageChanges {
         layers: layers.collect::<Result<_, _>>()?,
-        created_by: format!("bazel build {}", spec.target),
+        created_by: format!("bazel build {}", in_its_repository(&spec.target)),
         config: ConfigChanges {
             entrypoint: spec.entrypoint.map(Values::arguments).transpose()?,
             cmd: spec.cmd.map(Values::arguments).transpose()?,
@@ -118,4 +118,9 @@ fn time(file: &Path) -> Result<Timestamp, Problem> {
     let text = text(file)?;
     let time = text.trim().parse();
     time.map_err(|error| Problem::usage(format!("created: {}: {error}", file.display())))
+}
+
+/// A label as its own workspace has it: seen from another, the same image has the same bytes.
+fn in_its_repository(label: &str) -> &str {
+    label.find("//").map_or(label, |place| &label[place..])
 }

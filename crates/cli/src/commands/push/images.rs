@@ -15,11 +15,10 @@ use crate::words;
 
 /// All of them, in their order.
 pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec<Job>, Problem> {
-    let several = settings.images.len() > 1;
     let mut jobs = Vec::new();
     for ImageSettings { name, image, repositories, tags } in &settings.images {
         let graph = read_graph(image, &settings.graph).await.map_err(|problem| match name {
-            Some(name) if several => problem.of(name),
+            Some(name) => problem.of(name),
             _ => problem,
         })?;
         let left_out = graph.skipped().len() as u64;
