@@ -1,7 +1,7 @@
 //! OCI image layouts, the graph of everything that an image is made of, and images put together.
 //!
 //! A [`Layout`] is a directory or a tar archive with an `index.json`: a store of blobs, and the
-//! roots among them. A [`Graph`] is what one root reaches, found in any
+//! roots among them, and what of them refers to others. A [`Graph`] is what one root reaches, found in any
 //! [`Store`](windlass_source::Store) and checked.
 //!
 //! For build rules, images are assembled here too: a [`Layer`] is what is to be known of an archive,
@@ -16,6 +16,7 @@ mod image_index;
 mod import;
 mod layer;
 mod layout;
+mod referrers;
 mod root;
 mod write_layout;
 

@@ -13,6 +13,7 @@ use windlass_registry_client::{BlobProgress, Pushed};
 use crate::failure::{Failure, Refusal};
 use crate::known::{Claim, KnownBlobs};
 use crate::plan::{Plan, plan};
+use crate::referrers::list_new;
 use crate::reporter::{Event, Reporter};
 use crate::survey::survey_all;
 use crate::target::Target;
@@ -106,9 +107,11 @@ async fn carry_out(
     let blobs = plan.blobs.iter();
     all(blobs.map(|&place| bring_blob(target, known, reporter, place, mounts).boxed())).await?;
     for step in &plan.manifests {
+        // Before the root is there, which vouches for what is below it.
+        list_new(target).await?;
         all(step.iter().map(|&place| put_manifest(target, reporter, place).boxed())).await?;
     }
-    Ok(())
+    list_new(target).await
 }
 
 /// Does all of it, so much at once; the first failure ends it.
@@ -197,8 +200,11 @@ async fn put_manifest(
         return Ok(());
     };
     let digest = content.raw.digest();
-    target.client.put_manifest(&Reference::Digest(digest.clone()), &content.raw).await?;
+    let put = target.client.put_manifest(&Reference::Digest(digest.clone()), &content.raw).await?;
     target.note_manifest(digest);
+    if content.view.subject().is_some() {
+        target.note_subject(digest, put.subject_is_listed);
+    }
     reporter.report(Event::ManifestPut { repository, digest });
     Ok(())
 }

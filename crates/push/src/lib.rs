@@ -2,9 +2,9 @@
 //!
 //! A push goes through five hands: the image's graph, a survey of what the registry has, a plan
 //! (pure), its execution, and a receipt. Blobs go first, in parallel; then manifests, children
-//! before parents, the root by its digest; then the tags, one by one, in the order given. The first
-//! failure stops everything after it: **at no moment does a tag that was set here name an image
-//! that is not completely there**.
+//! before parents, the root by its digest; then what refers to the image, such as its signatures;
+//! then the tags, one by one, in the order given. The first failure stops everything after it: **at
+//! no moment does a tag that was set here name an image that is not completely there**.
 //!
 //! Knows no terminal and no HTTP.
 //!
@@ -45,6 +45,7 @@ mod known;
 mod plan;
 mod pusher;
 mod receipt;
+mod referrers;
 mod reporter;
 mod survey;
 mod tags;
@@ -54,7 +55,7 @@ pub use failure::{Failure, FailureClass, Interrupt, Refusal};
 pub use plan::{Expectations, TagPolicy};
 pub use pusher::{Finished, Job, Pusher, PusherOptions};
 pub use receipt::{
-    BlobsReceipt, BytesReceipt, ErrorReceipt, ImageReceipt, ManifestsReceipt, Outcome, Receipt,
-    RepositoryReceipt, TagReceipt, TagStatus, VERSION,
+    BlobsReceipt, BytesReceipt, ErrorReceipt, ImageReceipt, ListedBy, ManifestsReceipt, Outcome,
+    Receipt, ReferrerReceipt, ReferrerStatus, RepositoryReceipt, TagReceipt, TagStatus, VERSION,
 };
 pub use reporter::{Event, PlanSummary, Reporter, Silent};

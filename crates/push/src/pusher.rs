@@ -18,6 +18,7 @@ use crate::failure::{Failure, Interrupt};
 use crate::known::KnownBlobs;
 use crate::plan::{Expectations, Plan, TagAction, TagPolicy, plan};
 use crate::receipt::{Outcome, Receipt, TagStatus};
+use crate::referrers::bring_referrers;
 use crate::reporter::{Event, Reporter, Silent};
 use crate::survey::survey;
 use crate::tags::set_tags;
@@ -48,6 +49,9 @@ pub struct Job {
     pub name: Option<String>,
     /// The image.
     pub image: Arc<Graph>,
+    /// What refers to it, or to a part of it, or to another of these: goes where the image goes,
+    /// after it and before its first tag.
+    pub referrers: Vec<Arc<Graph>>,
     /// Where to, in this order.
     pub repositories: Vec<Repository>,
     /// The tags to set in each repository, in this order.
@@ -65,6 +69,7 @@ impl Job {
         Job {
             name: None,
             image,
+            referrers: Vec::new(),
             repositories,
             tags: Vec::new(),
             tag_policy: TagPolicy::default(),
@@ -200,23 +205,24 @@ impl Pusher {
         targets: &[Target<'a>],
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Vec<Plan>, Stopped<'a>> {
-        let surveys = try_join_all(targets.iter().map(|target| {
+        let all: Vec<&Target<'a>> = targets.iter().flat_map(Target::with_referrers).collect();
+        let surveys = try_join_all(all.iter().map(|target| {
             let survey = survey(&target.client, target.graph(), target.tags());
             survey.map_err(Failure::from).map_err(Stopped::at(target)).boxed()
         }))
         .await?;
-        for (target, found) in targets.iter().zip(&surveys) {
+        for (target, found) in all.iter().zip(&surveys) {
             let repository = target.client.repository();
             // What the registry says now counts more than what was known.
             found.absent_blobs().for_each(|digest| self.known.forget(repository, digest));
             found.present_blobs().for_each(|digest| self.known.note(repository, digest));
         }
-        let mut plans = Vec::new();
+        let mut plans: Vec<Plan> = Vec::new();
         let mut refusals = Vec::new();
         let mut refused: Vec<&Job> = Vec::new();
         // What earlier targets will have brought, for the numbers of those after them.
         let mut to_come: HashMap<(&Registry, &Digest), &RepositoryName> = HashMap::new();
-        for (target, found) in targets.iter().zip(&surveys) {
+        for (target, found) in all.iter().zip(&surveys) {
             let repository = target.client.repository();
             let sibling = |digest: &Digest| {
                 let coming = to_come.get(&(repository.registry(), digest));
@@ -233,7 +239,10 @@ impl Pusher {
                         let digest = &target.graph().blobs()[place].descriptor.digest;
                         to_come.entry((repository.registry(), digest)).or_insert(repository.name());
                     }
-                    plans.push(plan);
+                    match plans.last_mut() {
+                        Some(image) if target.is_referrer => image.referrers.push(plan),
+                        _ => plans.push(plan),
+                    }
                 }
                 Err(more) => {
                     target.refused(&more);
@@ -256,7 +265,7 @@ impl Pusher {
     ) -> Result<(), Stopped<'a>> {
         let pairs = || targets.iter().zip(plans);
         try_join_all(pairs().map(|(target, plan)| {
-            bring_content(target, &self.known, reporter, plan).map_err(Stopped::at(target))
+            bring_all(target, &self.known, reporter, plan).map_err(Stopped::at(target)).boxed()
         }))
         .await?;
         for (target, plan) in pairs() {
@@ -315,6 +324,17 @@ impl Pusher {
     }
 }
 
+/// Brings an image there, then what refers to it.
+async fn bring_all(
+    target: &Target<'_>,
+    known: &KnownBlobs,
+    reporter: &Arc<dyn Reporter>,
+    plan: &Plan,
+) -> Result<(), Failure> {
+    bring_content(target, known, reporter, plan).await?;
+    bring_referrers(target, known, reporter, plan).await
+}
+
 /// Cancels the uploads that were begun and not ended.
 async fn cancel_sessions(targets: &[Target<'_>]) {
     let cancel = targets.iter().map(|target| target.client.cancel_sessions(TIDY_UP));
@@ -324,6 +344,9 @@ async fn cancel_sessions(targets: &[Target<'_>]) {
 /// Writes a plan into the record as if it had been carried out.
 fn note_plan(target: &Target<'_>, plan: &Plan) {
     target.pretend(plan);
+    for (referrer, plan) in target.referrers.iter().zip(&plan.referrers) {
+        referrer.pretend(plan);
+    }
     for (place, step) in plan.tags.iter().enumerate() {
         let status = match step.action {
             TagAction::Create => TagStatus::Created,

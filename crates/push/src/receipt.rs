@@ -67,6 +67,9 @@ pub struct RepositoryReceipt {
     pub bytes: BytesReceipt,
     /// Its manifests and indexes.
     pub manifests: ManifestsReceipt,
+    /// What refers to the image and went there with it. Its blobs and manifests are not among
+    /// those counted above; the bytes sent for it are.
+    pub referrers: Vec<ReferrerReceipt>,
     /// The tags asked for, in order.
     pub tags: Vec<TagReceipt>,
     /// Requests sent, repetitions among them; those to token servers are not counted.
@@ -112,6 +115,45 @@ pub struct ManifestsReceipt {
     pub present: u64,
     /// Were put.
     pub uploaded: u64,
+}
+
+/// What became of one manifest that refers to the image.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReferrerReceipt {
+    /// Its digest.
+    pub digest: Digest,
+    /// What kind of artifact it is; its config's media type where it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// What it refers to.
+    pub subject: Option<Digest>,
+    /// What was done.
+    pub status: ReferrerStatus,
+    /// By what it is found; null where it was not seen to.
+    pub listed_by: Option<ListedBy>,
+}
+
+/// What became of a manifest that refers to the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReferrerStatus {
+    /// It was put.
+    Uploaded,
+    /// It was there.
+    Present,
+    /// Its turn never came.
+    Skipped,
+}
+
+/// What a referrer is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListedBy {
+    /// The registry's referrers API.
+    Api,
+    /// The fall-back tag of its subject (distribution-spec, §"Referrers Tag Schema").
+    Tag,
 }
 
 /// What became of one tag.
@@ -187,6 +229,7 @@ impl RepositoryReceipt {
             blobs: BlobsReceipt::default(),
             bytes: BytesReceipt::default(),
             manifests: ManifestsReceipt::default(),
+            referrers: Vec::new(),
             tags: tags.iter().map(skipped).collect(),
             requests: 0,
             retries: 0,

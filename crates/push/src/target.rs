@@ -6,18 +6,25 @@ use std::time::Instant;
 
 use windlass_image::Graph;
 use windlass_oci::{Digest, Tag};
-use windlass_registry_client::{Pushed, RepositoryClient};
+use windlass_registry_client::{Pushed, RepositoryClient, as_referrer};
 
 use crate::failure::Refusal;
 use crate::plan::{Expectations, Plan, TagPolicy};
 use crate::pusher::Job;
-use crate::receipt::{RepositoryReceipt, TagReceipt, TagStatus};
+use crate::receipt::{
+    ListedBy, ReferrerReceipt, ReferrerStatus, RepositoryReceipt, TagReceipt, TagStatus,
+};
 use crate::reporter::PlanSummary;
 
 /// One image and one repository.
 pub(crate) struct Target<'a> {
     pub(crate) job: &'a Job,
     pub(crate) client: RepositoryClient,
+    /// What refers to the image and goes there with it, in the job's order.
+    pub(crate) referrers: Vec<Target<'a>>,
+    /// Whether it is one of those itself.
+    pub(crate) is_referrer: bool,
+    graph: &'a Arc<Graph>,
     /// Kept up to date step by step: it is read when everything else was dropped.
     record: Mutex<Record>,
     begun: Instant,
@@ -29,6 +36,12 @@ struct Record {
     fates: HashMap<Digest, Pushed>,
     /// The manifests that were put.
     put: HashSet<Digest>,
+    /// Those of them that have a subject: whether the registry said that it lists them for it.
+    subjects: HashMap<Digest, bool>,
+    /// Those that it did not list, and that nobody has seen to yet.
+    unlisted: Vec<Digest>,
+    /// By what manifests are listed.
+    listed: HashMap<Digest, ListedBy>,
     /// Blobs and manifests that the first plan leaves alone.
     present: (u64, u64),
     /// It is a dry run of this plan.
@@ -38,29 +51,59 @@ struct Record {
 
 impl<'a> Target<'a> {
     pub(crate) fn new(job: &'a Job, client: RepositoryClient) -> Target<'a> {
-        let digest = job.image.root().raw.digest();
-        let mut receipt = RepositoryReceipt::new(client.repository(), digest, &job.tags);
-        receipt.blobs.total = job.image.blobs().len() as u64;
-        receipt.manifests.total = job.image.manifests().len() as u64;
-        receipt.bytes.total = total_size(&job.image);
-        receipt.warnings = job.image.warnings().iter().map(ToString::to_string).collect();
+        let referrer = |graph: &'a Arc<Graph>| {
+            let target = Target::of(job, graph, &[], client.clone());
+            Target { is_referrer: true, ..target }
+        };
+        let referrers = job.referrers.iter().map(referrer).collect();
+        Target { referrers, ..Target::of(job, &job.image, &job.tags, client.clone()) }
+    }
+
+    fn of(
+        job: &'a Job,
+        graph: &'a Arc<Graph>,
+        tags: &[Tag],
+        client: RepositoryClient,
+    ) -> Target<'a> {
+        let digest = graph.root().raw.digest();
+        let mut receipt = RepositoryReceipt::new(client.repository(), digest, tags);
+        receipt.blobs.total = graph.blobs().len() as u64;
+        receipt.manifests.total = graph.manifests().len() as u64;
+        receipt.bytes.total = total_size(graph);
+        receipt.warnings = graph.warnings().iter().map(ToString::to_string).collect();
         let record = Record {
             receipt,
             fates: HashMap::new(),
             put: HashSet::new(),
+            subjects: HashMap::new(),
+            unlisted: Vec::new(),
+            listed: HashMap::new(),
             present: (0, 0),
             pretended: None,
             is_complete: false,
         };
-        Target { job, client, record: Mutex::new(record), begun: Instant::now() }
+        Target {
+            job,
+            client,
+            referrers: Vec::new(),
+            is_referrer: false,
+            graph,
+            record: Mutex::new(record),
+            begun: Instant::now(),
+        }
+    }
+
+    /// Itself, then what refers to its image.
+    pub(crate) fn with_referrers(&self) -> impl Iterator<Item = &Target<'a>> {
+        std::iter::once(self).chain(&self.referrers)
     }
 
     pub(crate) fn graph(&self) -> &Arc<Graph> {
-        &self.job.image
+        self.graph
     }
 
     pub(crate) fn tags(&self) -> &[Tag] {
-        &self.job.tags
+        if self.is_referrer { &[] } else { &self.job.tags }
     }
 
     pub(crate) fn policy(&self) -> (TagPolicy, &Expectations) {
@@ -108,6 +151,37 @@ impl<'a> Target<'a> {
         self.record().put.insert(digest.clone());
     }
 
+    /// A manifest with a subject was put; whether the registry says that it lists it.
+    pub(crate) fn note_subject(&self, digest: &Digest, is_listed: bool) {
+        let mut record = self.record();
+        record.subjects.insert(digest.clone(), is_listed);
+        if !is_listed {
+            record.unlisted.push(digest.clone());
+        }
+    }
+
+    /// Those manifests that were put, have a subject, and are not listed: each is given once.
+    pub(crate) fn take_unlisted(&self) -> Vec<Digest> {
+        std::mem::take(&mut self.record().unlisted)
+    }
+
+    /// Whether the registry said, when a manifest was put, that it lists it; `None` where it was
+    /// not put, here and by the referrers.
+    pub(crate) fn lists_itself(&self, digest: &Digest) -> Option<bool> {
+        let said = |target: &Target<'_>| target.record().subjects.get(digest).copied();
+        self.with_referrers().find_map(said)
+    }
+
+    /// By what a manifest is listed.
+    pub(crate) fn note_listed(&self, digest: &Digest, by: ListedBy) {
+        self.record().listed.insert(digest.clone(), by);
+    }
+
+    /// Something that people want to know.
+    pub(crate) fn warn(&self, warning: String) {
+        self.record().receipt.warnings.push(warning);
+    }
+
     pub(crate) fn note_tag(&self, place: usize, status: TagStatus, error: Option<String>) {
         if let Some(receipt) = self.record().receipt.tags.get_mut(place) {
             *receipt = TagReceipt { status, error, ..receipt.clone() };
@@ -140,8 +214,32 @@ impl<'a> Target<'a> {
         receipt.retries = tally.retries();
         receipt.bytes.sent = tally.bytes();
         receipt.seconds = (self.begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        for referrer in &self.referrers {
+            receipt.warnings.extend(referrer.record().receipt.warnings.iter().cloned());
+            receipt.referrers.push(referrer.as_referrer(&record.listed));
+        }
         receipt.warnings.extend(self.client.client().warnings());
         receipt
+    }
+
+    fn as_referrer(&self, listed: &HashMap<Digest, ListedBy>) -> ReferrerReceipt {
+        let record = self.record();
+        let root = self.graph.root();
+        let (digest, plan) = (root.raw.digest(), &record.pretended);
+        let described = as_referrer(&root.raw, &root.view);
+        let (subject, descriptor) = described.unzip();
+        let is_put = record.put.contains(digest) || plan.is_some_and(|plan| plan.manifests > 0);
+        ReferrerReceipt {
+            digest: digest.clone(),
+            artifact_type: descriptor.and_then(|descriptor| descriptor.artifact_type),
+            subject,
+            status: match (is_put, record.is_complete) {
+                (true, _) => ReferrerStatus::Uploaded,
+                (false, true) => ReferrerStatus::Present,
+                (false, false) => ReferrerStatus::Skipped,
+            },
+            listed_by: listed.get(digest).copied(),
+        }
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {

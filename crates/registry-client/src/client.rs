@@ -76,6 +76,8 @@ pub(crate) struct Host {
     /// Filled once somebody has had a first answer over TLS, which tells how to log in: the others
     /// wait for it rather than all be refused.
     pub(crate) greeted: OnceCell<()>,
+    /// Held by whoever changes a list of referrers, which is read, added to and written back.
+    pub(crate) fallback_turn: tokio::sync::Mutex<()>,
     warnings: Mutex<BTreeSet<String>>,
 }
 
@@ -127,6 +129,7 @@ impl Client {
             settled: Mutex::new(options.transport.settled()),
             answered: AtomicBool::new(false),
             greeted: OnceCell::new(),
+            fallback_turn: tokio::sync::Mutex::default(),
             warnings: Mutex::default(),
             registry,
             http,

@@ -1,6 +1,6 @@
 //! Manifests and tags: whether they are there, putting them, reading them, listing.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName};
 use http::{Method, StatusCode};
 use windlass_oci::{Digest, MediaType, RawManifest, Reference, Tag};
 
@@ -28,6 +28,13 @@ pub struct PutManifest {
     /// Whether it lists the manifest as a referrer of its subject (`OCI-Subject`,
     /// distribution-spec §"Pushing Manifests with Subject"). Without that the client must.
     pub subject_is_listed: bool,
+}
+
+/// A manifest that was read.
+pub(crate) struct ReadManifest {
+    pub(crate) manifest: RawManifest,
+    /// Its entity tag (`ETag`), where it came with one.
+    pub(crate) etag: Option<String>,
 }
 
 /// The largest manifest that is read.
@@ -68,6 +75,14 @@ impl RepositoryClient {
     /// Reads a manifest; `None` where there is none. Asked for by digest, it has that digest.
     /// Distribution-spec, §"Pulling manifests".
     pub async fn get_manifest(&self, reference: &Reference) -> Result<Option<RawManifest>, Error> {
+        Ok(self.read_manifest(reference).await?.map(|read| read.manifest))
+    }
+
+    /// The same, with the entity tag that it came with.
+    pub(crate) async fn read_manifest(
+        &self,
+        reference: &Reference,
+    ) -> Result<Option<ReadManifest>, Error> {
         let call = self.manifest_call("get", reference);
         let call = call.scopes(Scopes::pull(self.repository.name()));
         let reply = call.send().await?;
@@ -79,21 +94,25 @@ impl RepositoryClient {
         }
         let media_type = reply.header(CONTENT_TYPE).unwrap_or_default();
         let media_type = MediaType::new(media_type.split(';').next().unwrap_or_default().trim());
+        let etag = reply.header(ETAG).map(str::to_owned);
         let bytes = reply
             .bytes(LARGEST_MANIFEST)
             .await
             .map_err(|error| call.error(ErrorKind::Http(error)))?;
-        match reference {
-            Reference::Tag(_) => Ok(Some(RawManifest::new(media_type, bytes))),
+        let manifest = match reference {
+            Reference::Tag(_) => RawManifest::new(media_type, bytes),
             Reference::Digest(digest) => {
                 match RawManifest::with_digest(media_type, digest.clone(), bytes) {
-                    Some(manifest) => Ok(Some(manifest)),
-                    None => Err(call.error(ErrorKind::Protocol(
-                        "the manifest it sends has another digest".to_owned(),
-                    ))),
+                    Some(manifest) => manifest,
+                    None => {
+                        return Err(call.error(ErrorKind::Protocol(
+                            "the manifest it sends has another digest".to_owned(),
+                        )));
+                    }
                 }
             }
-        }
+        };
+        Ok(Some(ReadManifest { manifest, etag }))
     }
 
     /// Puts a manifest under its digest or a tag. After a lost answer it asks whether the manifest
@@ -198,7 +217,7 @@ impl RepositoryClient {
         }
     }
 
-    fn manifest_call(&self, verb: &str, reference: &Reference) -> Call<'_> {
+    pub(crate) fn manifest_call(&self, verb: &str, reference: &Reference) -> Call<'_> {
         let operation = match reference {
             Reference::Tag(tag) => format!("{verb} tag {tag} of {}", self.repository),
             Reference::Digest(digest) => format!("{verb} manifest {digest} of {}", self.repository),

@@ -10,17 +10,26 @@ impl RepositoryClient {
     /// The manifests whose subject is `digest`: by the API, and where the registry has none, by
     /// the fall-back tag.
     pub async fn referrers(&self, digest: &Digest) -> Result<Vec<Descriptor>, Error> {
+        match self.referrers_by_api(digest).await? {
+            Some(referrers) => Ok(referrers),
+            None => self.referrers_by_tag(digest).await,
+        }
+    }
+
+    /// The same by the API alone; `None` where the registry has none.
+    pub(crate) async fn referrers_by_api(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<Vec<Descriptor>>, Error> {
         let operation = format!("list what refers to {digest} in {}", self.repository);
         let mut pages = self.pages(operation, &format!("referrers/{digest}"));
         let mut referrers = Vec::new();
         loop {
             let page = match pages.next().await {
                 Ok(Some(page)) => page,
-                Ok(None) => return Ok(referrers),
+                Ok(None) => return Ok(Some(referrers)),
                 // Registries without the API answer 404 as a rule, some another refusal.
-                Err(error) if referrers.is_empty() && is_no_api(&error) => {
-                    return self.referrers_by_tag(digest).await;
-                }
+                Err(error) if referrers.is_empty() && is_no_api(&error) => return Ok(None),
                 Err(error) => return Err(error),
             };
             match RawManifest::new(MediaType::OCI_INDEX, page).view() {

@@ -11,8 +11,8 @@ use crate::{byte_size, jobs, selector};
 
 /// Push an image into one or more repositories
 ///
-/// Blobs go first, then manifests, then the tags, one by one in the order given: at no moment does
-/// a tag name an image that is not completely there. What the registry has already is not sent
+/// Blobs go first, then manifests, then what refers to the image (signatures and the like), then
+/// the tags, one by one in the order given: at no moment does a tag name an image that is not completely there. What the registry has already is not sent
 /// again, so a push that failed is gone on with by the same command.
 ///
 /// Standard output gets one line a repository, HOST/NAME@DIGEST; all else goes to standard error.
@@ -62,6 +62,16 @@ pub(crate) struct PushArgs {
     /// repository.
     #[arg(long = "request", value_name = "FILE")]
     pub(crate) requests: Vec<PathBuf>,
+
+    /// A layout with signatures, attestations or the like of the image; may be given several times
+    ///
+    /// What in LAYOUT has the image or a part of it as its `subject` is pushed after that and before
+    /// the first tag is set, so that nobody pulls a tagged image whose signature is not there yet.
+    /// What refers to the image in its own layout goes along without this. Where a registry does
+    /// not list referrers itself, they are added to the tag that stands in for its list
+    /// (sha256-…, OCI distribution-spec 1.1).
+    #[arg(long = "referrer", value_name = "LAYOUT")]
+    pub(crate) referrers: Vec<PathBuf>,
 
     /// Ask the registry what would be done, and do nothing
     #[arg(long)]

@@ -2,6 +2,7 @@
 //! receipt, and by the exit code.
 
 mod images;
+mod referrers;
 mod summary;
 
 use std::collections::BTreeSet;

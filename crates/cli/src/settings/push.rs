@@ -25,6 +25,8 @@ use crate::tag_list;
 pub(crate) struct PushSettings {
     /// The images, each with where it goes.
     pub(crate) images: Vec<ImageSettings>,
+    /// Layouts with what refers to the images.
+    pub(crate) referrers: Vec<PathBuf>,
     /// What of the images is taken along.
     pub(crate) graph: GraphOptions,
     /// Whether tags may be moved.
@@ -97,6 +99,7 @@ impl PushSettings {
         };
         let load = Load { jobs: jobs.map(usize::from), chunk_size: args.chunk_size };
         Ok(PushSettings {
+            referrers: args.referrers.clone(),
             graph: GraphOptions {
                 include_non_distributable: args.allow_nondistributable_artifacts,
             },

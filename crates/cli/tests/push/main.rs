@@ -11,6 +11,7 @@ mod input;
 #[cfg(unix)]
 mod launcher;
 mod login;
+mod referrers;
 mod requests;
 mod results;
 #[cfg(unix)]

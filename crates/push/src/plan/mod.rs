@@ -21,7 +21,9 @@ pub(crate) struct Plan {
     pub(crate) manifests: Vec<Vec<usize>>,
     /// All tags, in the order given.
     pub(crate) tags: Vec<TagStep>,
-    /// In numbers.
+    /// What is to be done with what refers to the image, in the job's order.
+    pub(crate) referrers: Vec<Plan>,
+    /// In numbers, without the referrers.
     pub(crate) summary: PlanSummary,
 }
 

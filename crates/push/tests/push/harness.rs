@@ -85,15 +85,21 @@ impl How {
 
     /// A job that pushes `image` to `repositories`, each `HOST/NAME`.
     pub(crate) async fn job(&self, image: &Image, repositories: &[String], tags: &[&str]) -> Job {
+        let graph = self.graph(image).await;
+        let repositories: Vec<Repository> =
+            repositories.iter().map(|repository| repository.parse().unwrap()).collect();
+        let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
+        Job { tag_policy: self.tag_policy, ..Job::new(graph, repositories) }.tags(tags)
+    }
+
+    /// All that an image is made of, on disk.
+    pub(crate) async fn graph(&self, image: &Image) -> Arc<Graph> {
         let written = image.directory();
         let layout = Layout::open(written.path()).await.unwrap();
         let root = layout.root(None).unwrap();
         let graph = Graph::read(&root, &*layout.store(), &GraphOptions::default()).await.unwrap();
         self.written.lock().unwrap().push(written);
-        let repositories: Vec<Repository> =
-            repositories.iter().map(|repository| repository.parse().unwrap()).collect();
-        let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().unwrap()).collect();
-        Job { tag_policy: self.tag_policy, ..Job::new(Arc::new(graph), repositories) }.tags(tags)
+        Arc::new(graph)
     }
 
     /// Pushes `image` to `HOST/app` and sees that it ends.

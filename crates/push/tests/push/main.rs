@@ -19,6 +19,7 @@ mod login;
 mod manifests;
 mod plain;
 mod questions;
+mod referrers;
 mod several;
 mod tags;
 mod waiting;

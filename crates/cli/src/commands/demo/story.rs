@@ -175,6 +175,7 @@ mod tests {
             blobs: BlobsReceipt { total: 4, uploaded: 4, ..BlobsReceipt::default() },
             bytes: BytesReceipt { total, sent },
             manifests: ManifestsReceipt { total: 3, present: 0, uploaded: 3 },
+            referrers: Vec::new(),
             tags: (1..=tags).map(tag).collect(),
             requests: 9,
             retries: 0,

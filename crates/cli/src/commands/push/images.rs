@@ -8,6 +8,7 @@ use windlass_image::{Graph, GraphOptions, Layout};
 use windlass_oci::Tag;
 use windlass_push::Job;
 
+use super::referrers::{Given, each_once};
 use crate::output::Output;
 use crate::problem::Problem;
 use crate::settings::{ImagePlace, ImageSettings, PushSettings};
@@ -15,9 +16,15 @@ use crate::words;
 
 /// All of them, in their order.
 pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec<Job>, Problem> {
+    let mut given = Given::open(&settings.referrers).await?;
     let mut jobs = Vec::new();
     for ImageSettings { name, image, repositories, tags } in &settings.images {
-        let graph = read_graph(image, &settings.graph).await.map_err(|problem| match name {
+        let read = async {
+            let (graph, mut referrers) = read_graph(image, &settings.graph).await?;
+            referrers.extend(given.of(&graph, &settings.graph).await?);
+            Ok((graph, each_once(referrers)))
+        };
+        let (graph, referrers) = read.await.map_err(|problem: Problem| match name {
             Some(name) => problem.of(name),
             _ => problem,
         })?;
@@ -32,17 +39,23 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
         jobs.push(Job {
             name: name.clone(),
             image: Arc::new(graph),
+            referrers,
             repositories: repositories.clone(),
             tags: tags.clone(),
             tag_policy: settings.tag_policy,
             expected_tags: settings.expected_tags.clone(),
         });
     }
+    given.refuse_strangers()?;
     refuse_two_images_for_one_tag(&jobs)?;
     Ok(jobs)
 }
 
-async fn read_graph(image: &ImagePlace, options: &GraphOptions) -> Result<Graph, Problem> {
+/// An image, and what in its layout refers to it.
+async fn read_graph(
+    image: &ImagePlace,
+    options: &GraphOptions,
+) -> Result<(Graph, Vec<Graph>), Problem> {
     match image {
         ImagePlace::Layout { path, selector } => {
             let layout = Layout::open(path).await.map_err(|error| {
@@ -52,10 +65,14 @@ async fn read_graph(image: &ImagePlace, options: &GraphOptions) -> Result<Graph,
                     _ => problem,
                 }
             })?;
-            let root = layout.root(selector.as_deref())?;
-            Ok(Graph::read(&root, &*layout.store(), options).await?)
+            let root = layout.image(selector.as_deref()).await?;
+            let graph = Graph::read(&root, &*layout.store(), options).await?;
+            let referrers = layout.referrers(&graph, options).await?;
+            Ok((graph, referrers))
         }
-        ImagePlace::Files { root, store } => Ok(Graph::read(root, &**store, options).await?),
+        ImagePlace::Files { root, store } => {
+            Ok((Graph::read(root, &**store, options).await?, Vec::new()))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use windlass_push::{RepositoryReceipt, TagReceipt, TagStatus};
+use windlass_push::{ReferrerStatus, RepositoryReceipt, TagReceipt, TagStatus};
 
 use crate::words;
 
@@ -36,9 +36,13 @@ pub(super) fn success(image: Option<&str>, receipt: &RepositoryReceipt) -> Vec<S
             ),
         });
     }
+    let referrers = referrers(receipt, ReferrerStatus::Uploaded);
+    if referrers > 0 {
+        parts.push(format!("{} sent", words::count(referrers, "referrer")));
+    }
     let taken = words::duration(Duration::try_from_secs_f64(receipt.seconds).unwrap_or_default());
     let mut sent = words::bytes(receipt.bytes.sent);
-    if blobs.uploaded == 0 && receipt.manifests.uploaded == 0 && receipt.bytes.sent > 0 {
+    if blobs.uploaded + receipt.manifests.uploaded + referrers == 0 && receipt.bytes.sent > 0 {
         // A tag is set by sending the manifest that it shall name.
         sent.push_str(" sent for the tags");
     }
@@ -65,6 +69,10 @@ pub(super) fn plan(image: Option<&str>, receipt: &RepositoryReceipt, bytes: u64)
     }
     if manifests.uploaded > 0 {
         parts.push(format!("put {}", words::count(manifests.uploaded, "manifest")));
+    }
+    let referrers = referrers(receipt, ReferrerStatus::Uploaded);
+    if referrers > 0 {
+        parts.push(format!("put {}", words::count(referrers, "referrer")));
     }
     let repository = &receipt.repository;
     lines.push(match (parts.is_empty(), image) {
@@ -128,6 +136,10 @@ pub(super) fn requests(receipt: &RepositoryReceipt) -> String {
     }
 }
 
+fn referrers(receipt: &RepositoryReceipt, status: ReferrerStatus) -> u64 {
+    receipt.referrers.iter().filter(|referrer| referrer.status == status).count() as u64
+}
+
 fn tag_line(tag: &TagReceipt, would_be: &str) -> String {
     match (&tag.before, tag.status) {
         (Some(before), TagStatus::Moved) => format!(
@@ -170,6 +182,7 @@ mod tests {
             blobs,
             bytes: BytesReceipt { total: 3 << 20, sent },
             manifests: ManifestsReceipt { total: 1, present: 0, uploaded: 1 },
+            referrers: Vec::new(),
             tags,
             requests: 12,
             retries: 0,
