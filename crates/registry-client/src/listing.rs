@@ -164,9 +164,8 @@ fn read(found: &RawManifest) -> Result<Value, String> {
     let mut list: Value = serde_json::from_slice(found.bytes())
         .map_err(|error| format!("what has this name is no JSON: {error}"))?;
     let own = list.get("mediaType").and_then(Value::as_str).unwrap_or_default();
-    let is_index = |media_type: &str| media_type == MediaType::OCI_INDEX.as_str();
-    if !is_index(own) && !(own.is_empty() && is_index(found.media_type().as_str())) {
-        let media_type = if own.is_empty() { found.media_type().as_str() } else { own };
+    let media_type = if own.is_empty() { found.media_type().as_str() } else { own };
+    if media_type != MediaType::OCI_INDEX.as_str() {
         return Err(format!("what has this name is of type {media_type:?}, not an image index"));
     }
     // Go writes a list that was never filled as null.

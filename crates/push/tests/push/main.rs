@@ -15,6 +15,7 @@ mod blobs;
 mod counts;
 mod harness;
 mod hosts;
+mod layouts;
 mod login;
 mod manifests;
 mod plain;
