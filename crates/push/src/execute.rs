@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use windlass_oci::{Digest, Reference, RepositoryName};
-use windlass_registry_client::{BlobProgress, Pushed};
+use windlass_registry_client::{BlobProgress, ManifestPresence, Pushed, PutManifest};
 
 use crate::failure::{Failure, Refusal};
 use crate::known::{Claim, KnownBlobs};
@@ -189,6 +189,16 @@ fn progress_of(target: &Target<'_>, reporter: &Arc<dyn Reporter>, digest: &Diges
     })
 }
 
+/// Puts the root manifest by its digest.
+pub(crate) async fn put_root(
+    target: &Target<'_>,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(), Failure> {
+    // It is the last of all.
+    let root = target.graph().manifests().len().saturating_sub(1);
+    put_manifest(target, reporter, root).await
+}
+
 async fn put_manifest(
     target: &Target<'_>,
     reporter: &Arc<dyn Reporter>,
@@ -200,11 +210,40 @@ async fn put_manifest(
         return Ok(());
     };
     let digest = content.raw.digest();
-    let put = target.client.put_manifest(&Reference::Digest(digest.clone()), &content.raw).await?;
+    let reference = Reference::Digest(digest.clone());
+    let put = match target.client.put_manifest(&reference, &content.raw).await {
+        Ok(put) => put,
+        Err(error) => {
+            let failure = Failure::Registry(error);
+            if !is_there_all_the_same(target, &reference, &failure).await {
+                return Err(failure);
+            }
+            PutManifest::default()
+        }
+    };
     target.note_manifest(digest);
     if content.view.subject().is_some() {
         target.note_subject(digest, put.subject_is_listed);
     }
     reporter.report(Event::ManifestPut { repository, digest });
     Ok(())
+}
+
+/// Whether a manifest that the registry refuses is there: some refuse to take one again
+/// (Nexus, <https://github.com/sonatype/nexus-public/issues/1040>), and another push may have been
+/// quicker.
+async fn is_there_all_the_same(
+    target: &Target<'_>,
+    reference: &Reference,
+    failure: &Failure,
+) -> bool {
+    let is_refusal = match failure {
+        _ if is_about_missing_parts(failure) => false,
+        Failure::Registry(error) => {
+            error.status().is_some_and(|status| status.is_client_error() && status.as_u16() != 401)
+        }
+        _ => false,
+    };
+    is_refusal
+        && matches!(target.client.head_manifest(reference).await, Ok(ManifestPresence::Present(_)))
 }

@@ -39,6 +39,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod at_once;
 mod execute;
 mod failure;
 mod known;
@@ -47,6 +48,7 @@ mod pusher;
 mod receipt;
 mod referrers;
 mod reporter;
+mod rollback;
 mod survey;
 mod tags;
 mod target;

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::{Either, FutureExt, TryFutureExt, select, try_join_all};
+use futures_util::future::{Either, FutureExt, TryFutureExt, join, select, try_join_all};
 use windlass_image::Graph;
 use windlass_oci::{Digest, Registry, Repository, RepositoryName, Tag};
 use windlass_registry_client::auth::{CredentialChain, CredentialProvider};
@@ -20,8 +20,9 @@ use crate::plan::{Expectations, Plan, TagAction, TagPolicy, plan};
 use crate::receipt::{Outcome, Receipt, TagStatus};
 use crate::referrers::bring_referrers;
 use crate::reporter::{Event, Reporter, Silent};
+use crate::rollback::{Moves, roll_back};
 use crate::survey::survey;
-use crate::tags::set_tags;
+use crate::tags::{Tagging, set_tags};
 use crate::target::Target;
 
 /// Pushes images. What it learns of hosts and their blobs lives as long as it does.
@@ -60,6 +61,12 @@ pub struct Job {
     pub tag_policy: TagPolicy,
     /// What tags must name before they are set.
     pub expected_tags: Expectations,
+    /// Whether the tags that were moved are put back where they were when a tag fails, as far as
+    /// that goes.
+    pub rollback: bool,
+    /// Whether the root and its tags go in one request where the registry takes them so, rather
+    /// than the tags one by one.
+    pub tags_at_once: bool,
 }
 
 impl Job {
@@ -74,6 +81,8 @@ impl Job {
             tags: Vec::new(),
             tag_policy: TagPolicy::default(),
             expected_tags: Expectations::new(),
+            rollback: false,
+            tags_at_once: false,
         }
     }
 
@@ -153,12 +162,20 @@ impl Pusher {
         stop: impl Future<Output = Interrupt>,
     ) -> Finished {
         let targets = self.targets(jobs);
+        let moves = Moves::default();
         // Boxed, here and below, so that the future of a push stays small to move and to compile.
         let work = Box::pin(async {
             let plans = self.plan_all(&targets, &reporter).await?;
-            self.carry_out(&targets, &plans, &reporter).await
+            self.carry_out(&targets, plans, &reporter, &moves).await
         });
-        self.finish(jobs, &targets, work, stop, Outcome::Pushed).await
+        let result = run_until(work, stop).await;
+        if let Err(Stopped { failure, .. }) = &result {
+            let is_stopped = matches!(failure, Failure::Interrupted(_));
+            let limit = is_stopped.then_some(TIDY_UP);
+            // Whoever stops it waits for both.
+            join(cancel_sessions(&targets), roll_back(&moves, &reporter, limit)).await;
+        }
+        finish(jobs, &targets, result, Outcome::Pushed)
     }
 
     /// Asks registries what a push would do. Nothing is written; receipts tell what would be.
@@ -176,7 +193,8 @@ impl Pusher {
             }
             Ok(())
         });
-        self.finish(jobs, &targets, work, stop, Outcome::Planned).await
+        let result = run_until(work, stop).await;
+        finish(jobs, &targets, result, Outcome::Planned)
     }
 
     /// The client of a registry, the same for all who ask.
@@ -257,71 +275,87 @@ impl Pusher {
         Err(Stopped { failure: Failure::Refused(refusals), jobs: refused })
     }
 
-    async fn carry_out<'a>(
+    async fn carry_out<'t, 'a>(
         &self,
-        targets: &[Target<'a>],
-        plans: &[Plan],
+        targets: &'t [Target<'a>],
+        mut plans: Vec<Plan>,
         reporter: &Arc<dyn Reporter>,
+        moves: &Moves<'t, 'a>,
     ) -> Result<(), Stopped<'a>> {
-        let pairs = || targets.iter().zip(plans);
+        let root_is_due = match (targets, plans.as_mut_slice()) {
+            ([target], [plan]) => leave_root(target, plan),
+            _ => false,
+        };
+        let pairs = || targets.iter().zip(&plans);
         try_join_all(pairs().map(|(target, plan)| {
             bring_all(target, &self.known, reporter, plan).map_err(Stopped::at(target)).boxed()
         }))
         .await?;
+        let tagging = Tagging { known: &self.known, reporter, moves };
         for (target, plan) in pairs() {
-            let set = set_tags(target, &self.known, reporter, plan).await;
+            let set = set_tags(&tagging, target, plan, root_is_due).await;
             set.map_err(Stopped::at(target))?;
         }
         Ok(())
     }
+}
 
-    async fn finish(
-        &self,
-        jobs: &[Job],
-        targets: &[Target<'_>],
-        work: impl Future<Output = Result<(), Stopped<'_>>>,
-        stop: impl Future<Output = Interrupt>,
-        success: Outcome,
-    ) -> Finished {
-        let result = {
-            let (work, stop) = (std::pin::pin!(work), std::pin::pin!(stop));
-            match select(work, stop).await {
-                Either::Left((result, _)) => result,
-                Either::Right((interrupt, _)) => {
-                    Err(Stopped { failure: Failure::Interrupted(interrupt), jobs: Vec::new() })
-                }
-            }
-        };
-        let place_of = |wanted: &Job| jobs.iter().position(|job| std::ptr::eq(job, wanted));
-        let (failure, mut failed) = match result {
-            Ok(()) => (None, Vec::new()),
-            Err(Stopped { failure, jobs }) => {
-                (Some(failure), jobs.into_iter().filter_map(place_of).collect())
-            }
-        };
-        // One image that goes to several repositories is one job.
-        failed.dedup();
-        if failure.is_some() {
-            cancel_sessions(targets).await;
+/// Does it until it is done, or until it is stopped.
+async fn run_until<'a>(
+    work: impl Future<Output = Result<(), Stopped<'a>>>,
+    stop: impl Future<Output = Interrupt>,
+) -> Result<(), Stopped<'a>> {
+    let (work, stop) = (std::pin::pin!(work), std::pin::pin!(stop));
+    match select(work, stop).await {
+        Either::Left((result, _)) => result,
+        Either::Right((interrupt, _)) => {
+            Err(Stopped { failure: Failure::Interrupted(interrupt), jobs: Vec::new() })
         }
-        let mut receipts: Vec<Receipt> =
-            jobs.iter().map(|job| Receipt::new(job.name.clone(), &job.image.root().raw)).collect();
-        for target in targets {
-            if let Some(receipt) = place_of(target.job).and_then(|place| receipts.get_mut(place)) {
-                receipt.repositories.push(target.receipt());
-            }
-        }
-        for (receipt, job) in receipts.iter_mut().zip(jobs) {
-            let mut own = targets.iter().filter(|target| std::ptr::eq(job, target.job));
-            match &failure {
-                Some(failure) if !own.all(Target::is_complete) => {
-                    receipt.error = Some(failure.into());
-                }
-                _ => receipt.outcome = success,
-            }
-        }
-        Finished { receipts, failure, failed }
     }
+}
+
+/// The receipts as they stand.
+fn finish(
+    jobs: &[Job],
+    targets: &[Target<'_>],
+    result: Result<(), Stopped<'_>>,
+    success: Outcome,
+) -> Finished {
+    let place_of = |wanted: &Job| jobs.iter().position(|job| std::ptr::eq(job, wanted));
+    let (failure, mut failed) = match result {
+        Ok(()) => (None, Vec::new()),
+        Err(Stopped { failure, jobs }) => {
+            (Some(failure), jobs.into_iter().filter_map(place_of).collect())
+        }
+    };
+    // One image that goes to several repositories is one job.
+    failed.dedup();
+    let mut receipts: Vec<Receipt> =
+        jobs.iter().map(|job| Receipt::new(job.name.clone(), &job.image.root().raw)).collect();
+    for target in targets {
+        if let Some(receipt) = place_of(target.job).and_then(|place| receipts.get_mut(place)) {
+            receipt.repositories.push(target.receipt());
+        }
+    }
+    for (receipt, job) in receipts.iter_mut().zip(jobs) {
+        let mut own = targets.iter().filter(|target| std::ptr::eq(job, target.job));
+        match &failure {
+            Some(failure) if !own.all(Target::is_complete) => {
+                receipt.error = Some(failure.into());
+            }
+            _ => receipt.outcome = success,
+        }
+    }
+    Finished { receipts, failure, failed }
+}
+
+/// Leaves the root manifest to the request that sets the tags too, where it may: it is to be put,
+/// and nothing refers to it that would have to come between. Whether that is so.
+fn leave_root(target: &Target<'_>, plan: &mut Plan) -> bool {
+    let job = target.job;
+    let is_alone = job.referrers.is_empty() && target.graph().root().view.subject().is_none();
+    let may = job.tags_at_once && !job.tags.is_empty() && is_alone;
+    may && plan.manifests.pop().is_some()
 }
 
 /// Brings an image there, then what refers to it.

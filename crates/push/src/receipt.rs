@@ -165,7 +165,7 @@ pub struct TagReceipt {
     pub status: TagStatus,
     /// What it named before; null where it did not exist, or where that is not known.
     pub before: Option<Digest>,
-    /// Why it failed.
+    /// Why it failed, or could not be put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -184,6 +184,8 @@ pub enum TagStatus {
     Failed,
     /// Its turn never came.
     Skipped,
+    /// It was created or moved, and was put back to where it was when a later one failed.
+    Restored,
 }
 
 /// Why a push failed.

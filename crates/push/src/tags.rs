@@ -1,49 +1,61 @@
-//! Sets the tags: strictly one after another, in the order given, the first failure ends it.
+//! Sets the tags: strictly one after another, in the order given, the first failure ends it. Where
+//! that is asked for, [at once](crate::at_once) first, and the rest one by one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use windlass_oci::{Reference, Tag};
 use windlass_registry_client::ManifestPresence;
 
-use crate::execute::{is_about_missing_parts, repair};
+use crate::at_once::set_at_once;
+use crate::execute::{is_about_missing_parts, put_root, repair};
 use crate::failure::{Failure, FailureClass};
 use crate::known::KnownBlobs;
 use crate::plan::{Plan, TagAction, TagPolicy, TagStep, plan_tag};
 use crate::receipt::TagStatus;
 use crate::reporter::{Event, Reporter};
+use crate::rollback::{Moves, fetch};
 use crate::target::Target;
 
-/// Sets the tags of `target`, whose root manifest is there.
-pub(crate) async fn set_tags(
-    target: &Target<'_>,
-    known: &KnownBlobs,
-    reporter: &Arc<dyn Reporter>,
+/// What all tags of a run are set with.
+pub(crate) struct Tagging<'s, 't, 'a> {
+    pub(crate) known: &'s KnownBlobs,
+    pub(crate) reporter: &'s Arc<dyn Reporter>,
+    /// Where to note what is moved, so that it can be put back.
+    pub(crate) moves: &'s Moves<'t, 'a>,
+}
+
+/// What was planned is older than this when a tag's turn comes: somebody may have moved it.
+const OLD: Duration = Duration::from_secs(60);
+
+/// Sets the tags of `target`, whose image is there but for its root manifest where `root_is_due`.
+pub(crate) async fn set_tags<'t, 'a>(
+    tagging: &Tagging<'_, 't, 'a>,
+    target: &'t Target<'a>,
     plan: &Plan,
+    root_is_due: bool,
 ) -> Result<(), Failure> {
-    let repository = target.client.repository();
-    for (place, step) in plan.tags.iter().enumerate() {
-        if step.action != TagAction::Leave {
-            // Whoever is stopped while it is set cannot know.
-            let unknown = "it was being set when the push ended; it may name the image or not";
-            target.note_tag(place, TagStatus::Failed, Some(unknown.to_owned()));
+    let mut tried = vec![None; plan.tags.len()];
+    if target.job.tags_at_once {
+        tried = set_at_once(tagging, target, plan, root_is_due).await?;
+    }
+    if root_is_due && !target.has_put_root() {
+        put_root(target, tagging.reporter).await?;
+    }
+    for (place, (step, tried)) in plan.tags.iter().zip(tried).enumerate() {
+        if matches!(tried, Some(Tried { is_set: true, .. })) {
+            continue;
         }
-        let tag = &step.tag;
-        match set_tag(target, known, reporter, step).await {
-            Ok(TagStep { before, action, .. }) => {
-                let status = match action {
-                    TagAction::Create => TagStatus::Created,
-                    TagAction::Move => TagStatus::Moved,
-                    TagAction::Leave => TagStatus::Unchanged,
-                };
-                target.note_tag(place, status, None);
-                target.note_tag_before(place, before.as_ref());
-                reporter.report(Event::Tag { repository, tag, status, before: before.as_ref() });
-            }
+        if step.action != TagAction::Leave {
+            note_under_way(target, place);
+        }
+        match set_tag(tagging, target, place, step, tried).await {
+            Ok(done) => note_done(tagging, target, place, &done),
             Err(failure) => {
-                let status = TagStatus::Failed;
+                let (tag, before, status) = (&step.tag, step.before.as_ref(), TagStatus::Failed);
                 target.note_tag(place, status, Some(failure.to_string()));
-                let before = step.before.as_ref();
-                reporter.report(Event::Tag { repository, tag, status, before });
+                let repository = target.client.repository();
+                tagging.reporter.report(Event::Tag { repository, tag, status, before });
                 return Err(failure);
             }
         }
@@ -52,50 +64,122 @@ pub(crate) async fn set_tags(
     Ok(())
 }
 
-/// Sets a tag as planned; gives what was done, which differs where somebody else was quicker.
-async fn set_tag(
+/// A tag that went in a request with others.
+#[derive(Clone, Debug)]
+pub(crate) struct Tried {
+    /// What was to be done.
+    pub(crate) step: TagStep,
+    /// Whether the registry has said that it is set.
+    pub(crate) is_set: bool,
+}
+
+/// Whoever is stopped while it is set cannot know.
+pub(crate) fn note_under_way(target: &Target<'_>, place: usize) {
+    let unknown = "it was being set when the push ended; it may name the image or not";
+    target.note_tag(place, TagStatus::Failed, Some(unknown.to_owned()));
+}
+
+/// Notes and tells what was done with a tag.
+pub(crate) fn note_done(
+    tagging: &Tagging<'_, '_, '_>,
     target: &Target<'_>,
-    known: &KnownBlobs,
-    reporter: &Arc<dyn Reporter>,
+    place: usize,
+    done: &TagStep,
+) {
+    let TagStep { tag, before, action } = done;
+    let status = match action {
+        TagAction::Create => TagStatus::Created,
+        TagAction::Move => TagStatus::Moved,
+        TagAction::Leave => TagStatus::Unchanged,
+    };
+    target.note_tag(place, status, None);
+    target.note_tag_before(place, before.as_ref());
+    let (repository, before) = (target.client.repository(), before.as_ref());
+    tagging.reporter.report(Event::Tag { repository, tag, status, before });
+}
+
+/// Sets a tag as planned; gives what was done, which differs where somebody else was quicker.
+async fn set_tag<'t, 'a>(
+    tagging: &Tagging<'_, 't, 'a>,
+    target: &'t Target<'a>,
+    place: usize,
     step: &TagStep,
+    tried: Option<Tried>,
 ) -> Result<TagStep, Failure> {
-    let step = look_again(target, step).await?;
-    let tag = &step.tag;
-    if step.action == TagAction::Leave {
-        return Ok(step);
+    let (looked, presence) = look_again(target, step).await?;
+    let tag = &looked.tag;
+    match tried {
+        // What names the image now was set by the request that it went in with others.
+        Some(Tried { step, .. }) if looked.action == TagAction::Leave => return Ok(step),
+        _ if looked.action == TagAction::Leave => return Ok(looked),
+        Some(_) => {}
+        None => begin(tagging, target, place, presence.as_ref()).await?,
     }
-    match put(target, tag).await {
-        Ok(()) => Ok(step),
+    let set = match put(target, tag).await {
         // It was trusted to be there since its root is, and it is not: mend that first.
         Err(failure) if is_about_missing_parts(&failure) => {
-            repair(target, known, reporter).await?;
-            put(target, tag).await?;
-            Ok(step)
+            repair(target, tagging.known, tagging.reporter).await?;
+            put(target, tag).await
+        }
+        other => other,
+    };
+    match set {
+        Ok(()) => {
+            tagging.moves.is_set(target, place);
+            Ok(looked)
         }
         // Immutable tags are refused even where they name the same image already: ECR,
         // <https://github.com/aws/containers-roadmap/issues/2380>.
         Err(failure)
             if failure.class() == FailureClass::Tag && names_the_image(target, tag).await =>
         {
-            Ok(step)
+            Ok(looked)
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// Where it matters what a tag names, it is asked again right before it is set: the blobs may have
-/// taken their time. Between this and the PUT somebody may still be quicker; no registry can be
-/// told to compare.
-async fn look_again(target: &Target<'_>, step: &TagStep) -> Result<TagStep, Failure> {
+/// Notes what a tag names, where that is to be put back if it comes to that.
+pub(crate) async fn begin<'t, 'a>(
+    tagging: &Tagging<'_, 't, 'a>,
+    target: &'t Target<'a>,
+    place: usize,
+    presence: Option<&ManifestPresence>,
+) -> Result<(), Failure> {
+    if target.job.rollback {
+        let before = fetch(target, presence.unwrap_or(&ManifestPresence::Unknown)).await?;
+        tagging.moves.begin(target, place, before);
+    }
+    Ok(())
+}
+
+/// Where it matters what a tag names, or where what is known of that is old, it is asked again right
+/// before it is set: the blobs may have taken their time. Between this and the PUT somebody may
+/// still be quicker; no registry can be told to compare.
+pub(crate) async fn look_again(
+    target: &Target<'_>,
+    step: &TagStep,
+) -> Result<(TagStep, Option<ManifestPresence>), Failure> {
     let (policy, expectations) = target.policy();
     let expected = expectations.get(&step.tag);
-    if step.action == TagAction::Leave || (policy == TagPolicy::Move && expected.is_none()) {
-        return Ok(step.clone());
+    let matters = policy == TagPolicy::Create || expected.is_some();
+    let wanted = matters || target.job.rollback;
+    if !must_look(step.action, wanted, target.age()) {
+        return Ok((step.clone(), None));
     }
     let presence = target.client.head_manifest(&Reference::Tag(step.tag.clone())).await?;
+    if presence == ManifestPresence::Unknown && !matters {
+        return Ok((step.clone(), Some(presence)));
+    }
     let root = target.graph().root().raw.digest();
-    plan_tag(&step.tag, &presence, root, policy, expected)
-        .map_err(|refuse| Failure::Refused(vec![refuse(target.client.repository())]))
+    let step = plan_tag(&step.tag, &presence, root, policy, expected)
+        .map_err(|refuse| Failure::Refused(vec![refuse(target.client.repository())]))?;
+    Ok((step, Some(presence)))
+}
+
+/// Whether a tag is asked for again before it is set. `wanted`: something depends on the answer.
+fn must_look(action: TagAction, wanted: bool, age: Duration) -> bool {
+    action != TagAction::Leave && (wanted || age >= OLD)
 }
 
 async fn put(target: &Target<'_>, tag: &Tag) -> Result<(), Failure> {
@@ -112,4 +196,23 @@ async fn put(target: &Target<'_>, tag: &Tag) -> Result<(), Failure> {
 async fn names_the_image(target: &Target<'_>, tag: &Tag) -> bool {
     let found = target.client.head_manifest(&Reference::Tag(tag.clone())).await;
     matches!(found, Ok(ManifestPresence::Present(found)) if found == *target.graph().root().raw.digest())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_asked_for_again_where_it_matters_or_after_a_while() {
+        #[track_caller]
+        fn check(action: TagAction, wanted: bool, seconds: u64, expected: bool) {
+            assert_eq!(must_look(action, wanted, Duration::from_secs(seconds)), expected);
+        }
+        check(TagAction::Move, false, 0, false);
+        check(TagAction::Move, false, 59, false);
+        check(TagAction::Move, false, 60, true);
+        check(TagAction::Create, false, 600, true);
+        check(TagAction::Create, true, 0, true);
+        check(TagAction::Leave, true, 600, false);
+    }
 }

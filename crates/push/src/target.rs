@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use windlass_image::Graph;
 use windlass_oci::{Digest, Tag};
@@ -56,7 +56,7 @@ impl<'a> Target<'a> {
             Target { is_referrer: true, ..target }
         };
         let referrers = job.referrers.iter().map(referrer).collect();
-        Target { referrers, ..Target::of(job, &job.image, &job.tags, client.clone()) }
+        Target { referrers, ..Target::of(job, &job.image, &job.tags, client) }
     }
 
     fn of(
@@ -188,6 +188,18 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// A tag's turn has not come yet.
+    pub(crate) fn note_tag_waits(&self, place: usize) {
+        self.note_tag(place, TagStatus::Skipped, None);
+    }
+
+    /// What became of a tag, and why it failed.
+    pub(crate) fn tag_status(&self, place: usize) -> (TagStatus, Option<String>) {
+        let record = self.record();
+        let tag = record.receipt.tags.get(place);
+        tag.map_or((TagStatus::Skipped, None), |tag| (tag.status, tag.error.clone()))
+    }
+
     pub(crate) fn note_tag_before(&self, place: usize, before: Option<&Digest>) {
         if let Some(receipt) = self.record().receipt.tags.get_mut(place) {
             receipt.before = before.cloned();
@@ -197,6 +209,26 @@ impl<'a> Target<'a> {
     /// Everything is there, and every tag is set.
     pub(crate) fn note_complete(&self) {
         self.record().is_complete = true;
+    }
+
+    /// Not every tag is set any more.
+    pub(crate) fn note_incomplete(&self) {
+        self.record().is_complete = false;
+    }
+
+    /// The root manifest was put.
+    pub(crate) fn note_root_put(&self) {
+        self.note_manifest(self.graph.root().raw.digest());
+    }
+
+    /// Whether the root manifest was put.
+    pub(crate) fn has_put_root(&self) -> bool {
+        self.record().put.contains(self.graph.root().raw.digest())
+    }
+
+    /// How long ago it was begun, and the registry was asked what it has.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Whether everything is there, and every tag is set.

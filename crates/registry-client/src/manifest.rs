@@ -23,11 +23,14 @@ pub enum ManifestPresence {
 }
 
 /// What a registry says to a manifest that it took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutManifest {
     /// Whether it lists the manifest as a referrer of its subject (`OCI-Subject`,
     /// distribution-spec §"Pushing Manifests with Subject"). Without that the client must.
     pub subject_is_listed: bool,
+    /// The tags that it says it has set with it (`OCI-Tag`, §"Pushing Manifests"), of those that
+    /// [`put_tagged`](RepositoryClient::put_tagged) asked for.
+    pub tags: Vec<Tag>,
 }
 
 /// A manifest that was read.
@@ -40,6 +43,7 @@ pub(crate) struct ReadManifest {
 /// The largest manifest that is read.
 const LARGEST_MANIFEST: usize = 64 << 20;
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 impl RepositoryClient {
     /// Whether there is a manifest of this name or digest. Distribution-spec, §"Checking if
@@ -126,8 +130,38 @@ impl RepositoryClient {
             Reference::Tag(_) => "set",
             Reference::Digest(_) => "put",
         };
-        let call = self
-            .manifest_call(verb, reference)
+        self.put(self.manifest_call(verb, reference), reference, manifest).await
+    }
+
+    /// Puts a manifest under its digest, and in the same request asks for `tags` to name it. Which
+    /// of them do is told by the answer: many registries do not know of this, and set none.
+    /// Distribution-spec, §"Pushing Manifests".
+    ///
+    /// Where the answer was lost and the manifest is there, none is told to be set.
+    pub async fn put_tagged(
+        &self,
+        manifest: &RawManifest,
+        tags: &[Tag],
+    ) -> Result<PutManifest, Error> {
+        let digest = manifest.digest();
+        let names: Vec<_> = tags.iter().map(Tag::as_str).collect();
+        let (repository, all) = (&self.repository, names.join(", "));
+        let operation = format!("put manifest {digest} of {repository} with the tags {all}");
+        let query = names.join("&tag=");
+        let call = self.call(operation, &format!("manifests/{digest}?tag={query}"));
+        let reference = Reference::Digest(digest.clone());
+        let mut put = self.put(call, &reference, manifest).await?;
+        put.tags.retain(|tag| tags.contains(tag));
+        Ok(put)
+    }
+
+    async fn put(
+        &self,
+        call: Call<'_>,
+        reference: &Reference,
+        manifest: &RawManifest,
+    ) -> Result<PutManifest, Error> {
+        let call = call
             .method(Method::PUT)
             .header(CONTENT_TYPE, manifest.media_type().as_str())
             .bytes(manifest.bytes().clone());
@@ -155,7 +189,7 @@ impl RepositoryClient {
             };
             // Without the answer it is not known whether the subject was listed: saying no makes
             // the caller look.
-            let put = PutManifest { subject_is_listed: false };
+            let put = PutManifest::default();
             let Some(status) = odd else {
                 if self.head_once(reference).await.as_ref() == Some(manifest.digest()) {
                     return Ok(put);
@@ -240,7 +274,9 @@ fn judge_put(call: &Call<'_>, reply: &Reply, manifest: &RawManifest) -> Result<P
         let problem = format!("it stored {said} when {} was sent", manifest.digest());
         return Err(call.error(ErrorKind::Protocol(problem)));
     }
-    Ok(PutManifest { subject_is_listed: reply.header(&SUBJECT).is_some() })
+    let lists = reply.headers.get_all(&TAG).into_iter().filter_map(|value| value.to_str().ok());
+    let tags = lists.flat_map(|list| list.split(',')).filter_map(|tag| tag.trim().parse().ok());
+    Ok(PutManifest { subject_is_listed: reply.header(&SUBJECT).is_some(), tags: tags.collect() })
 }
 
 /// All kinds of manifests, so that a registry never converts one.

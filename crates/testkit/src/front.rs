@@ -68,6 +68,9 @@ impl Front {
         if head.target.call == Call::UploadMount && self.modes.mount == Mount::StartsUpload {
             *request.uri_mut() = without_query(request.uri());
         }
+        if head.target.call == Call::ManifestPut {
+            *request.uri_mut() = with_tags(request.uri(), self.modes.tags_at_once);
+        }
         if self.modes.ignores_content_range {
             request.headers_mut().remove(CONTENT_RANGE);
         }
@@ -172,6 +175,14 @@ fn path_of(head: &Head) -> &str {
 fn session_of(head: &Head) -> Option<&str> {
     let (_, session) = path_of(head).rsplit_once("/blobs/uploads/")?;
     (!session.is_empty() && head.target.repository.is_some()).then_some(session)
+}
+
+/// Without the tags of the query after the first `most`.
+fn with_tags(uri: &Uri, most: usize) -> Uri {
+    let tags = uri.query().unwrap_or_default().split('&').filter(|field| field.starts_with("tag="));
+    let tags: Vec<_> = tags.take(most).collect();
+    let path = format!("{}?{}", uri.path(), tags.join("&"));
+    path.parse().expect("the path of an address is one")
 }
 
 fn without_query(uri: &Uri) -> Uri {

@@ -11,6 +11,9 @@ pub struct Modes {
     pub mount: Mount,
     /// Takes every chunk as the next one, whatever its `Content-Range` says.
     pub ignores_content_range: bool,
+    /// How many tags it sets that a manifest's PUT has in its query (`?tag=`); it passes over those
+    /// after them. 0 is one that does not know of this.
+    pub tags_at_once: usize,
     /// Refuses PATCH with 405.
     pub refuses_patch: bool,
     /// Refuses longer bodies of uploads with 413.
@@ -53,6 +56,7 @@ impl Default for Modes {
             sessions: Sessions::Keep,
             mount: Mount::Works,
             ignores_content_range: false,
+            tags_at_once: usize::MAX,
             refuses_patch: false,
             max_body: None,
             ignores_expect: false,

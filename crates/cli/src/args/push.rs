@@ -97,6 +97,21 @@ pub(crate) struct PushArgs {
     #[arg(long = "expect-tag", value_name = "TAG=DIGEST|none", help_heading = "Tags")]
     pub(crate) expected_tags: Vec<ExpectedTag>,
 
+    /// When a tag fails, put the tags that this run has moved back where they were
+    ///
+    /// What they named is fetched before they are moved. Tags that did not exist are deleted by
+    /// their name; the image stays. A tag that somebody else has moved on meanwhile is left there.
+    /// What cannot be put back is told, in the receipt too; the exit status is that of the failure.
+    #[arg(long, help_heading = "Tags")]
+    pub(crate) rollback: bool,
+
+    /// Send the image's manifest and its tags in one request, where the registry can do that
+    ///
+    /// Tags that the answer does not name (OCI-Tag, OCI distribution-spec) are set one by one after
+    /// it. Without this, tags are always set one by one in the order given.
+    #[arg(long, help_heading = "Tags")]
+    pub(crate) tags_at_once: bool,
+
     /// Write what was done into FILE as JSON, on failure too
     ///
     /// One document a line for each image, as --output json prints it.

@@ -144,7 +144,10 @@ impl<'a> Results<'a> {
                 let several = repositories().count() > 1;
                 let tags =
                     named().filter_map(|(name, one)| summary::tags(name.as_deref(), one, several));
-                let problem = Problem { details: tags.collect(), ..Problem::from(failure) };
+                let words = failure.to_string();
+                let back = repositories().flat_map(|one| summary::not_put_back(one, &words));
+                let details = tags.chain(back).collect();
+                let problem = Problem { details, ..Problem::from(failure) };
                 let of_whom = failed.iter().filter_map(|&place| name_of(receipts.get(place)?));
                 let problem = match of_whom.collect::<Vec<_>>().join(", ") {
                     none if none.is_empty() => problem,

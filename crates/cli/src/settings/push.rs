@@ -33,6 +33,10 @@ pub(crate) struct PushSettings {
     pub(crate) tag_policy: TagPolicy,
     /// What tags must name before they are set.
     pub(crate) expected_tags: Expectations,
+    /// Put tags back where they were when one fails.
+    pub(crate) rollback: bool,
+    /// Root and tags in one request, where that works.
+    pub(crate) tags_at_once: bool,
     /// How registries are reached.
     pub(crate) pusher: PusherOptions,
     /// Ask only.
@@ -108,6 +112,8 @@ impl PushSettings {
                 TagPolicyArg::Create => TagPolicy::Create,
             },
             expected_tags,
+            rollback: args.rollback,
+            tags_at_once: args.tags_at_once,
             pusher: pusher_options(&args.connection, load, &hosts, environment, output)?,
             dry_run: args.dry_run,
             receipt: args.receipt.clone(),

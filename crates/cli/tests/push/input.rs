@@ -99,7 +99,7 @@ fn help_and_version_are_no_errors_and_unknown_commands_are() {
     assert!(help.contains("docs/request.md"), "{help}");
     let page = say(&["man"]).ends_with(0).stdout;
     assert!(page.contains("docs/request.md"), "{page}");
-    for word in ["--rollback", "--no-resume", "--tags-at-once", "--verify "] {
+    for word in ["--no-resume", "--verify "] {
         assert!(!help.contains(word), "{word} is promised and not there");
     }
     // What would do nothing is not offered.

@@ -11,6 +11,7 @@
     reason = "helpers of tests may stop at the first surprise"
 )]
 
+mod at_once;
 mod blobs;
 mod counts;
 mod harness;
@@ -21,6 +22,7 @@ mod manifests;
 mod plain;
 mod questions;
 mod referrers;
+mod rollback;
 mod several;
 mod tags;
 mod waiting;

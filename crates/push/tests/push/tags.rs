@@ -12,22 +12,24 @@ fn image() -> Image {
     ImageBuilder::new(1).layers(2, 1000).build()
 }
 
+/// As many ways as registries have to say that a tag is immutable: ECR, Docker Hub and
+/// Artifactory, ACR, others, Harbor, Nexus.
+const REFUSALS: [(u16, &str); 6] = [
+    (400, "TAG_INVALID"),
+    (403, "MANIFEST_INVALID"),
+    (405, "REGISTRY_DISALLOWED_OPERATION"),
+    (409, "CONFLICT"),
+    (412, "PRECONDITION"),
+    (400, "BLOB_UPLOAD_INVALID"),
+];
+
 fn soon() -> How {
     How { retry_for: Duration::from_millis(700), ..How::default() }
 }
 
 #[tokio::test]
 async fn a_refused_tag_ends_it_and_those_after_it_are_never_tried() {
-    // As many ways as registries have to say that a tag is immutable.
-    let refusals = [
-        (400, "TAG_INVALID"),
-        (403, "DENIED"),
-        (405, "UNSUPPORTED"),
-        (409, "CONFLICT"),
-        (412, "PRECONDITION"),
-        (400, "BLOB_UPLOAD_INVALID"),
-    ];
-    for (status, code) in refusals {
+    for (status, code) in REFUSALS {
         let registry = TestRegistry::plain();
         registry.fault(on(Call::TagPut).tag("v2").refuse(status, code, "it is immutable"));
         let finished = push(&registry, &image(), &["v1", "v2", "v3"]).await;
@@ -42,13 +44,30 @@ async fn a_refused_tag_ends_it_and_those_after_it_are_never_tried() {
 
 #[tokio::test]
 async fn a_refused_tag_that_names_the_image_already_is_no_failure() {
-    let registry = TestRegistry::plain();
-    // Asked first it does not tell, as registries do that let nobody read.
-    registry.fault(on(Call::ManifestHead).tag("v1").once().answer(403));
-    registry.fault(on(Call::TagPut).refuse(400, "TAG_INVALID", "immutable"));
-    registry.seed("app", &image(), Some("v1"));
-    let finished = push(&registry, &image(), &["v1"]).await;
-    assert_pushed(&finished, &registry, &image(), &["v1"]);
+    for (status, code) in REFUSALS {
+        let registry = TestRegistry::plain();
+        // Asked first it does not tell, as registries do that let nobody read.
+        registry.fault(on(Call::ManifestHead).tag("v1").once().answer(403));
+        let refused = registry.fault(on(Call::TagPut).refuse(status, code, "immutable"));
+        registry.seed("app", &image(), Some("v1"));
+        let finished = push(&registry, &image(), &["v1"]).await;
+        assert_pushed(&finished, &registry, &image(), &["v1"]);
+        assert_eq!(refused.fired(), 1, "{status} {code}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_manifest_that_is_there_already_is_no_failure() {
+    for (status, code) in REFUSALS {
+        let registry = TestRegistry::plain();
+        let root = image().digest().clone();
+        registry.seed("app", &image(), None);
+        registry.fault(on(Call::ManifestHead).digest(&root).once().answer(403));
+        let refused = registry.fault(on(Call::ManifestPut).refuse(status, code, "immutable"));
+        let finished = push(&registry, &image(), &["v1"]).await;
+        assert_pushed(&finished, &registry, &image(), &["v1"]);
+        assert_eq!(refused.fired(), 1, "{status} {code}");
+    }
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
             tags: tags.clone(),
             tag_policy: settings.tag_policy,
             expected_tags: settings.expected_tags.clone(),
+            rollback: settings.rollback,
+            tags_at_once: settings.tags_at_once,
         });
     }
     given.refuse_strangers()?;

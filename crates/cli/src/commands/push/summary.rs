@@ -107,6 +107,7 @@ pub(super) fn tags(
             TagStatus::Moved,
             TagStatus::Unchanged,
             TagStatus::Failed,
+            TagStatus::Restored,
             TagStatus::Skipped,
         ];
         let of = |status: TagStatus| tags.iter().filter(move |tag| tag.status == status);
@@ -123,6 +124,21 @@ pub(super) fn tags(
         None => String::new(),
     };
     Some(format!("tags{place}: {}", told.join(", ")))
+}
+
+/// What became of putting tags back where that is not in their line: a line each. `failure` is what
+/// is told of anyhow.
+pub(super) fn not_put_back(receipt: &RepositoryReceipt, failure: &str) -> Vec<String> {
+    let told = |tag: &TagReceipt| {
+        let error = tag.error.as_deref()?;
+        let words = match tag.status {
+            TagStatus::Created | TagStatus::Moved => error,
+            TagStatus::Failed => error.strip_prefix(failure)?.strip_prefix("; ")?,
+            _ => return None,
+        };
+        Some(format!("tag {} of {}: {words}", tag.tag, receipt.repository))
+    };
+    receipt.tags.iter().filter_map(told).collect()
 }
 
 /// What it took, for those who look for a reason.
@@ -160,6 +176,7 @@ fn name(status: TagStatus) -> &'static str {
         TagStatus::Unchanged => "unchanged",
         TagStatus::Failed => "failed",
         TagStatus::Skipped => "skipped",
+        TagStatus::Restored => "put back",
     }
 }
 
@@ -272,6 +289,27 @@ mod tests {
         assert!(plan(name, &there, 0).contains(&planned.to_owned()));
         let told = tags(name, &there, true);
         assert_eq!(told.as_deref(), Some("tags of //app:push in a.io/x: v1 skipped"));
+    }
+
+    #[test]
+    fn what_could_not_be_put_back_has_a_line() {
+        let mut tags = vec![
+            tag("v1", TagStatus::Restored),
+            tag("v2", TagStatus::Moved),
+            tag("v3", TagStatus::Failed),
+        ];
+        tags[1].error = Some("could not be put back: gone".to_owned());
+        tags[2].error = Some("no; it was set all the same".to_owned());
+        let receipt = receipt(blobs(0, 0, 1), 0, tags);
+        assert_eq!(
+            not_put_back(&receipt, "no"),
+            [
+                "tag v2 of a.io/x: could not be put back: gone",
+                "tag v3 of a.io/x: it was set all the same",
+            ]
+        );
+        let line = super::tags(None, &receipt, false);
+        assert_eq!(line.as_deref(), Some("tags: v1 put back, v2 moved, v3 failed"));
     }
 
     #[test]
