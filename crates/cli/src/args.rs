@@ -10,6 +10,7 @@ mod inspect;
 mod man;
 mod push;
 mod serve;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -28,6 +29,7 @@ pub(crate) use inspect::InspectArgs;
 pub(crate) use man::ManArgs;
 pub(crate) use push::{ExpectedTag, PushArgs, TagPolicyArg};
 pub(crate) use serve::ServeArgs;
+pub(crate) use verify::{Place, VerifyArgs};
 
 /// Hauls container images into registries, and never tags one that is not completely there.
 #[derive(Debug, Parser)]
@@ -47,6 +49,7 @@ pub(crate) enum Command {
     Push(Box<PushArgs>),
     Serve(ServeArgs),
     Inspect(InspectArgs),
+    Verify(Box<VerifyArgs>),
     Auth(AuthArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
@@ -116,6 +119,7 @@ impl Command {
         match self {
             Command::Push(args) => args.form.output,
             Command::Inspect(args) => args.form.output,
+            Command::Verify(args) => args.form.output,
             Command::Auth(AuthArgs { command: AuthCommand::Check(args) }) => args.form.output,
             Command::Serve(_)
             | Command::Demo(_)
@@ -130,6 +134,7 @@ impl Command {
         match self {
             Command::Push(args) => args.verbosity,
             Command::Inspect(args) => args.verbosity,
+            Command::Verify(args) => args.verbosity,
             Command::Auth(AuthArgs { command: AuthCommand::Check(args) }) => args.verbosity,
             Command::Serve(args) => args.verbosity,
             Command::Demo(args) => VerbosityArgs { quiet: args.quiet, verbose: 0 },

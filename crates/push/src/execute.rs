@@ -66,7 +66,7 @@ pub(crate) async fn repair(
         for blob in graph.blobs() {
             known.forget(repository, &blob.descriptor.digest);
         }
-        let found = survey_all(&target.client, graph).await?;
+        let found = survey_all(&target.client, graph, &[]).await?;
         found.present_blobs().for_each(|digest| known.note(repository, digest));
         let sibling = |digest: &Digest| known.sibling(repository, digest);
         let (policy, expectations) = target.policy();

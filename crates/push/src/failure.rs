@@ -5,6 +5,7 @@ use windlass_oci::{Digest, Repository, Tag};
 use windlass_registry_client::{Class, Error};
 
 use crate::execute::is_about_missing_parts;
+use crate::verify::Flaw;
 
 /// Why a push stopped. The first failure stops everything after it, everywhere.
 #[derive(Debug)]
@@ -22,6 +23,22 @@ pub enum Failure {
     },
     /// The plan cannot be carried out; nothing was sent.
     Refused(Vec<Refusal>),
+    /// The image's own bytes are not what its digests say, or cannot be read; nothing was sent.
+    Image(String),
+    /// The registry took everything, and asked afterwards does not have all of it.
+    Incomplete {
+        /// The repository.
+        repository: Repository,
+        /// What is not as it should be.
+        flaws: Vec<Flaw>,
+    },
+    /// The registry said that a tag is set, and asked afterwards it does not name the image.
+    Astray {
+        /// The tag.
+        tag: Tag,
+        /// Its repository.
+        repository: Repository,
+    },
     /// The process was told to stop.
     Interrupted(Interrupt),
 }
@@ -135,6 +152,9 @@ impl Failure {
                 Some(Refusal::Missing { .. }) | None => FailureClass::Image,
                 Some(_) => FailureClass::Tag,
             },
+            Failure::Image(_) => FailureClass::Image,
+            Failure::Incomplete { .. } => FailureClass::Rejected,
+            Failure::Astray { .. } => FailureClass::Tag,
             Failure::Interrupted(Interrupt::Interrupt) => FailureClass::Interrupted,
             Failure::Interrupted(Interrupt::Terminate) => FailureClass::Terminated,
         }
@@ -162,6 +182,14 @@ impl Failure {
                 }
             }
             .to_owned()),
+            Failure::Image(_) => Some("nothing was sent; build the image again".to_owned()),
+            Failure::Incomplete { .. } => Some(
+                "no tag was set; the registry loses what it takes, or something removes it"
+                    .to_owned(),
+            ),
+            Failure::Astray { .. } => {
+                Some("did somebody else set it at the same time?".to_owned())
+            }
             Failure::Interrupted(_) => {
                 Some("no tag names an incomplete image; run again to finish".to_owned())
             }
@@ -181,6 +209,14 @@ impl std::fmt::Display for Failure {
                     refusal.fmt(f)?;
                 }
                 Ok(())
+            }
+            Failure::Image(problem) => f.write_str(problem),
+            Failure::Incomplete { repository, flaws } => {
+                write!(f, "{repository} does not have all that it took:")?;
+                flaws.iter().try_for_each(|flaw| write!(f, "\n{flaw}"))
+            }
+            Failure::Astray { tag, repository } => {
+                write!(f, "tag {tag} of {repository} does not name the image after it was set")
             }
             Failure::Interrupted(Interrupt::Interrupt) => f.write_str("interrupted"),
             Failure::Interrupted(Interrupt::Terminate) => f.write_str("terminated"),

@@ -44,6 +44,7 @@ mod execute;
 mod failure;
 mod known;
 mod plan;
+mod proof;
 mod pusher;
 mod receipt;
 mod referrers;
@@ -52,6 +53,7 @@ mod rollback;
 mod survey;
 mod tags;
 mod target;
+mod verify;
 
 pub use failure::{Failure, FailureClass, Interrupt, Refusal};
 pub use plan::{Expectations, TagPolicy};
@@ -61,3 +63,4 @@ pub use receipt::{
     Receipt, ReferrerReceipt, ReferrerStatus, RepositoryReceipt, TagReceipt, TagStatus, VERSION,
 };
 pub use reporter::{Event, PlanSummary, Reporter, Silent};
+pub use verify::{Depth, Flaw, FlawProblem, Verification, verify};

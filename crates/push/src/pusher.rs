@@ -1,6 +1,6 @@
 //! Pushes images: one pusher a process, any number of images and repositories at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -17,11 +17,12 @@ use crate::execute::bring_content;
 use crate::failure::{Failure, Interrupt};
 use crate::known::KnownBlobs;
 use crate::plan::{Expectations, Plan, TagAction, TagPolicy, plan};
+use crate::proof::{check_sources, prove, prove_tags};
 use crate::receipt::{Outcome, Receipt, TagStatus};
 use crate::referrers::bring_referrers;
 use crate::reporter::{Event, Reporter, Silent};
 use crate::rollback::{Moves, roll_back};
-use crate::survey::survey;
+use crate::survey::{survey, survey_all};
 use crate::tags::{Tagging, set_tags};
 use crate::target::Target;
 
@@ -67,6 +68,9 @@ pub struct Job {
     /// Whether the root and its tags go in one request where the registry takes them so, rather
     /// than the tags one by one.
     pub tags_at_once: bool,
+    /// Whether everything is looked at: the image's files before their digests are claimed, the
+    /// registry whatever it vouches for, and all of it once more before the first tag is set.
+    pub verify: bool,
 }
 
 impl Job {
@@ -83,6 +87,7 @@ impl Job {
             expected_tags: Expectations::new(),
             rollback: false,
             tags_at_once: false,
+            verify: false,
         }
     }
 
@@ -224,8 +229,16 @@ impl Pusher {
         reporter: &Arc<dyn Reporter>,
     ) -> Result<Vec<Plan>, Stopped<'a>> {
         let all: Vec<&Target<'a>> = targets.iter().flat_map(Target::with_referrers).collect();
+        let mut hashed = HashSet::new();
+        for target in all.iter().filter(|target| target.job.verify) {
+            check_sources(target.graph(), &mut hashed).await.map_err(Stopped::at(target))?;
+        }
         let surveys = try_join_all(all.iter().map(|target| {
-            let survey = survey(&target.client, target.graph(), target.tags());
+            let (client, graph, tags) = (&target.client, target.graph(), target.tags());
+            let survey = match target.job.verify {
+                true => survey_all(client, graph, tags).boxed(),
+                false => survey(client, graph, tags).boxed(),
+            };
             survey.map_err(Failure::from).map_err(Stopped::at(target)).boxed()
         }))
         .await?;
@@ -251,6 +264,10 @@ impl Pusher {
             match plan(target.graph(), repository, found, &sibling, target.tags(), policy, expected)
             {
                 Ok(plan) => {
+                    let plan = match target.job.verify {
+                        true => plan.without_present_root(target.graph(), found),
+                        false => plan,
+                    };
                     target.planned(&plan);
                     reporter.report(Event::Planned { repository, summary: plan.summary });
                     for &place in &plan.blobs {
@@ -295,6 +312,9 @@ impl Pusher {
         for (target, plan) in pairs() {
             let set = set_tags(&tagging, target, plan, root_is_due).await;
             set.map_err(Stopped::at(target))?;
+            if target.job.verify {
+                prove_tags(target).await.map_err(Stopped::at(target))?;
+            }
         }
         Ok(())
     }
@@ -354,7 +374,7 @@ fn finish(
 fn leave_root(target: &Target<'_>, plan: &mut Plan) -> bool {
     let job = target.job;
     let is_alone = job.referrers.is_empty() && target.graph().root().view.subject().is_none();
-    let may = job.tags_at_once && !job.tags.is_empty() && is_alone;
+    let may = job.tags_at_once && !job.tags.is_empty() && is_alone && !job.verify;
     may && plan.manifests.pop().is_some()
 }
 
@@ -366,7 +386,13 @@ async fn bring_all(
     plan: &Plan,
 ) -> Result<(), Failure> {
     bring_content(target, known, reporter, plan).await?;
-    bring_referrers(target, known, reporter, plan).await
+    bring_referrers(target, known, reporter, plan).await?;
+    if target.job.verify {
+        for target in target.with_referrers() {
+            prove(target, known, reporter).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Cancels the uploads that were begun and not ended.

@@ -72,6 +72,10 @@ pub struct RepositoryReceipt {
     pub referrers: Vec<ReferrerReceipt>,
     /// The tags asked for, in order.
     pub tags: Vec<TagReceipt>,
+    /// Whether all of it was there, and every tag named it, when it was asked for again; not there
+    /// where it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
     /// Requests sent, repetitions among them; those to token servers are not counted.
     pub requests: u64,
     /// How often something was done again because it had not worked.
@@ -233,6 +237,7 @@ impl RepositoryReceipt {
             manifests: ManifestsReceipt::default(),
             referrers: Vec::new(),
             tags: tags.iter().map(skipped).collect(),
+            verified: None,
             requests: 0,
             retries: 0,
             seconds: 0.0,

@@ -79,9 +79,13 @@ pub(crate) async fn survey(
     Ok(found)
 }
 
-/// Asks `client` for all of `graph`, whatever vouches for it.
-pub(crate) async fn survey_all(client: &RepositoryClient, graph: &Graph) -> Result<Survey, Error> {
-    ask(client, graph, &[], Depth::Everything).await
+/// Asks `client` for `tags` and all of `graph`, whatever vouches for it.
+pub(crate) async fn survey_all(
+    client: &RepositoryClient,
+    graph: &Graph,
+    tags: &[Tag],
+) -> Result<Survey, Error> {
+    ask(client, graph, tags, Depth::Everything).await
 }
 
 async fn ask(

@@ -177,6 +177,11 @@ impl<'a> Target<'a> {
         self.record().listed.insert(digest.clone(), by);
     }
 
+    /// All was asked for again, and is there or is not.
+    pub(crate) fn note_verified(&self, is_there: bool) {
+        self.record().receipt.verified = Some(is_there);
+    }
+
     /// Something that people want to know.
     pub(crate) fn warn(&self, warning: String) {
         self.record().receipt.warnings.push(warning);

@@ -25,7 +25,7 @@ mod retry;
 mod upload;
 
 pub use access::Access;
-pub use blob::{BlobProgress, Presence, Pushed};
+pub use blob::{BlobProgress, BlobStat, HashedBlob, Presence, Pushed};
 pub use client::{Client, ClientOptions, RepositoryClient, RetryListener, Tally};
 pub use error::{Class, Error, ErrorKind};
 pub use listing::as_referrer;

@@ -77,6 +77,15 @@ pub(crate) struct PushArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
+    /// Look at everything: the image's files before they are sent, and the registry afterwards
+    ///
+    /// All files are hashed before a digest is claimed. The registry is asked for everything, even
+    /// where a manifest that is there vouches for its parts, and what is missing is sent. Before
+    /// the first tag is set all of it is asked for once more, manifests read and sizes compared; and
+    /// in the end, whether the tags name the image.
+    #[arg(long)]
+    pub(crate) verify: bool,
+
     /// Push layers too that are not to be distributed
     ///
     /// Layers whose media type says so (Windows' base layers) are left out without this: whoever

@@ -9,6 +9,7 @@ mod inspect;
 mod man;
 mod push;
 mod serve;
+mod verify;
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -57,6 +58,7 @@ pub(crate) fn run(
         }
         Command::Serve(args) => server(serve::run(args, &context)),
         Command::Inspect(args) => client(inspect::run(args, &context)),
+        Command::Verify(args) => client(verify::run(args, &context)),
         Command::Auth(args) => match &args.command {
             AuthCommand::Check(args) => client(auth_check::run(args, &context)),
         },

@@ -37,6 +37,8 @@ pub(crate) struct PushSettings {
     pub(crate) rollback: bool,
     /// Root and tags in one request, where that works.
     pub(crate) tags_at_once: bool,
+    /// Look at everything, before and after.
+    pub(crate) verify: bool,
     /// How registries are reached.
     pub(crate) pusher: PusherOptions,
     /// Ask only.
@@ -114,6 +116,7 @@ impl PushSettings {
             expected_tags,
             rollback: args.rollback,
             tags_at_once: args.tags_at_once,
+            verify: args.verify,
             pusher: pusher_options(&args.connection, load, &hosts, environment, output)?,
             dry_run: args.dry_run,
             receipt: args.receipt.clone(),

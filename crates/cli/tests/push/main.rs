@@ -16,4 +16,5 @@ mod requests;
 mod results;
 #[cfg(unix)]
 mod signals;
+mod verify;
 mod words;

@@ -60,6 +60,21 @@ pub enum TagPolicy {
 /// What a tag is expected to name before it is set: [`None`] for nothing.
 pub type Expectations = HashMap<Tag, Option<Digest>>;
 
+impl Plan {
+    /// Leaves out the root where everything was asked for and is there: only a repair puts it again.
+    pub(crate) fn without_present_root(mut self, graph: &Graph, survey: &Survey) -> Plan {
+        let root = graph.root().raw.digest();
+        let is_there = survey.manifests.get(root) == Some(&Presence::Present);
+        let root_alone = self.manifests.iter().map(Vec::len).sum::<usize>() == 1;
+        if is_there && root_alone && self.blobs.is_empty() {
+            self.manifests.clear();
+            self.summary.manifests = 0;
+            self.summary.image_is_there = true;
+        }
+        self
+    }
+}
+
 /// Plans what is to be done in `repository`. `sibling` names another repository of the same
 /// registry that has a blob.
 pub(crate) fn plan(

@@ -25,4 +25,5 @@ mod referrers;
 mod rollback;
 mod several;
 mod tags;
+mod verify;
 mod waiting;

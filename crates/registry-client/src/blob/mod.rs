@@ -1,6 +1,7 @@
 //! Blobs: whether they are there, getting them there, reading them back.
 
 mod push;
+mod read;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use windlass_oci::{Digest, RepositoryName};
 use windlass_source::BlobSource;
 
 use self::push::BlobPush;
+pub use self::read::{BlobStat, HashedBlob};
 use crate::auth::Scopes;
 use crate::client::RepositoryClient;
 use crate::error::{Error, ErrorKind};

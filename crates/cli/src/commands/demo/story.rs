@@ -177,6 +177,7 @@ mod tests {
             manifests: ManifestsReceipt { total: 3, present: 0, uploaded: 3 },
             referrers: Vec::new(),
             tags: (1..=tags).map(tag).collect(),
+            verified: None,
             requests: 9,
             retries: 0,
             seconds: 0.25,

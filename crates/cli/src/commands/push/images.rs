@@ -46,6 +46,7 @@ pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec
             expected_tags: settings.expected_tags.clone(),
             rollback: settings.rollback,
             tags_at_once: settings.tags_at_once,
+            verify: settings.verify,
         });
     }
     given.refuse_strangers()?;

@@ -46,6 +46,9 @@ pub(super) fn success(image: Option<&str>, receipt: &RepositoryReceipt) -> Vec<S
         // A tag is set by sending the manifest that it shall name.
         sent.push_str(" sent for the tags");
     }
+    if receipt.verified == Some(true) {
+        sent.push_str(", verified");
+    }
     let parts = parts.join(", ");
     let image = image.map(|image| format!("{image} ")).unwrap_or_default();
     lines.push(format!("pushed {image}to {}: {parts}; {sent} in {taken}", receipt.repository));
@@ -201,6 +204,7 @@ mod tests {
             manifests: ManifestsReceipt { total: 1, present: 0, uploaded: 1 },
             referrers: Vec::new(),
             tags,
+            verified: None,
             requests: 12,
             retries: 0,
             seconds: 1.44,
