@@ -63,8 +63,9 @@ async fn what_is_whole_has_no_flaw() {
         let bytes: u64 = index().parts().iter().map(|part| part.descriptor.size).sum();
         assert_eq!(found.bytes, bytes);
     }
-    let by_tag = look_at(&registry.host(), &Reference::Tag("v1".parse().unwrap()), Depth::Sizes);
-    assert_eq!(by_tag.await.digest.as_ref(), Some(index().digest()));
+    let by_tag = Reference::Tag("v1".parse().unwrap());
+    let found = look_at(&registry.host(), &by_tag, Depth::Sizes).await;
+    assert_eq!(found.digest.as_ref(), Some(index().digest()));
     // Nothing is read that need not be.
     assert_eq!(registry.calls(Call::BlobGet).len(), 6);
 }

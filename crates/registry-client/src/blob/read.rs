@@ -4,7 +4,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 use http::{Method, StatusCode};
 use windlass_oci::{Digest, Hasher};
 
-use super::operation;
 use crate::auth::Scopes;
 use crate::client::RepositoryClient;
 use crate::error::{Error, ErrorKind};
