@@ -6,7 +6,9 @@ use std::io;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION,
+};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::Deserialize;
@@ -15,7 +17,7 @@ use windlass_oci::{Digest, MediaType, RawManifest, Reference, RepositoryName, Ta
 
 use crate::exchange::{self, CONTENT_DIGEST, Exchange};
 use crate::failure::Failure;
-use crate::store::{Put, PutRefusal};
+use crate::store::{Precondition, Put, PutRefusal};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -113,6 +115,11 @@ pub(crate) async fn put(
             headers.append(OCI_TAG, exchange::value(tag.as_str())?);
         }
     }
+    let precondition = Precondition {
+        name: Some(reference),
+        matches: exchange.header(&IF_MATCH).map(str::to_owned),
+        matches_not: exchange.header(&IF_NONE_MATCH).map(str::to_owned),
+    };
     let done = exchange
         .blocking(move |inner| {
             let put = Put {
@@ -121,17 +128,22 @@ pub(crate) async fn put(
                 view: &view,
                 tags: &tags,
                 accept_incomplete: inner.config.accept_incomplete,
+                precondition: &precondition,
             };
             match inner.store.put_manifest(&put, inner.config.on_tag.as_ref()) {
-                Ok(()) => Ok(None),
-                Err(PutRefusal::Missing(missing)) => Ok(Some(missing)),
                 Err(PutRefusal::Io(error)) => Err(error),
+                done => Ok(done),
             }
         })
         .await?;
     match done {
-        None => exchange::empty(StatusCode::CREATED, headers),
-        Some(missing) => Err(Failure::several(
+        Ok(()) => exchange::empty(StatusCode::CREATED, headers),
+        Err(PutRefusal::Io(error)) => Err(error.into()),
+        Err(PutRefusal::Changed) => {
+            let words = "what has this name is not what the condition says".to_owned();
+            Err(Failure::new(StatusCode::PRECONDITION_FAILED, "PRECONDITION", words))
+        }
+        Err(PutRefusal::Missing(missing)) => Err(Failure::several(
             "MANIFEST_BLOB_UNKNOWN",
             missing
                 .iter()

@@ -402,3 +402,23 @@ fn repositories_are_listed_in_pages() {
     assert_eq!(page.json()["repositories"], json!(["a/b/c", "b"]));
     assert_eq!(page.header("link"), Some("</v2/_catalog?n=2&last=b>; rel=\"next\""));
 }
+
+#[test]
+fn a_tag_is_set_only_where_its_condition_holds() {
+    let server = Server::start();
+    let (one, two) = (push_parts(&server, "a", b"one"), push_parts(&server, "a", b"two"));
+    let put = |bytes: &[u8], name: &str, value: &str| {
+        let headers = [MANIFEST, (name, value)];
+        server.send_with("PUT", "/v2/a/manifests/v1", &headers, bytes).status
+    };
+    let etag = |bytes: &[u8]| format!("\"{}\"", Digest::sha256(bytes));
+    assert_eq!(put(&one, "if-match", "*"), 412);
+    assert_eq!(put(&one, "if-match", &etag(&one)), 412);
+    assert_eq!(put(&one, "if-none-match", "*"), 201);
+    assert_eq!(put(&two, "if-none-match", "*"), 412);
+    assert_eq!(put(&two, "if-match", &etag(&two)), 412);
+    assert_eq!(server.send("GET", "/v2/a/manifests/v1").body, one);
+    assert_eq!(put(&two, "if-match", &etag(&one)), 201);
+    assert_eq!(server.send("GET", "/v2/a/manifests/v1").body, two);
+    assert_eq!(put(&two, "if-none-match", &etag(&two)), 412);
+}

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use windlass_oci::{Descriptor, Digest, Manifest, MediaType, RawManifest, RepositoryName, Tag};
+use windlass_oci::{
+    Descriptor, Digest, Manifest, MediaType, RawManifest, Reference, RepositoryName, Tag,
+};
 
 use super::{Store, disk};
 use crate::{TagHook, TagWrite};
@@ -15,6 +17,33 @@ pub(crate) struct Put<'a> {
     pub(crate) view: &'a Manifest,
     pub(crate) tags: &'a [Tag],
     pub(crate) accept_incomplete: bool,
+    pub(crate) precondition: &'a Precondition,
+}
+
+/// What must hold of the name that a manifest is put under, at the moment when it is put
+/// (RFC 9110 §13.1). Entity tags are digests in quotes.
+#[derive(Debug, Default)]
+pub(crate) struct Precondition {
+    /// What the manifest is addressed by.
+    pub(crate) name: Option<Reference>,
+    /// `If-Match`.
+    pub(crate) matches: Option<String>,
+    /// `If-None-Match`.
+    pub(crate) matches_not: Option<String>,
+}
+
+impl Precondition {
+    fn holds(&self, current: Option<&Digest>) -> bool {
+        let is_in = |tags: &String| match current {
+            None => false,
+            Some(current) => tags.trim() == "*" || tags.contains(&format!("\"{current}\"")),
+        };
+        self.matches.as_ref().is_none_or(is_in) && !self.matches_not.as_ref().is_some_and(is_in)
+    }
+
+    fn is_none(&self) -> bool {
+        self.matches.is_none() && self.matches_not.is_none()
+    }
 }
 
 /// Why a manifest was not put.
@@ -22,6 +51,8 @@ pub(crate) struct Put<'a> {
 pub(crate) enum PutRefusal {
     /// These of its parts are not in the repository.
     Missing(Vec<Descriptor>),
+    /// Its name names something else than the request has for a condition.
+    Changed,
     Io(io::Error),
 }
 
@@ -78,8 +109,20 @@ impl Store {
         put: &Put<'_>,
         on_tag: Option<&TagHook>,
     ) -> Result<(), PutRefusal> {
-        let Put { repository, manifest, view, tags, accept_incomplete } = put;
+        let Put { repository, manifest, view, tags, accept_incomplete, precondition } = put;
         let _turn = self.turn(repository);
+        if !precondition.is_none() {
+            let current = match &precondition.name {
+                Some(Reference::Tag(tag)) => self.tag(repository, tag)?,
+                Some(Reference::Digest(digest)) if self.manifest_exists(repository, digest)? => {
+                    Some(digest.clone())
+                }
+                _ => None,
+            };
+            if !precondition.holds(current.as_ref()) {
+                return Err(PutRefusal::Changed);
+            }
+        }
         if !accept_incomplete {
             let mut missing = Vec::new();
             for child in view.children() {

@@ -40,7 +40,7 @@ use windlass_oci::{Digest, RepositoryName};
 
 pub(crate) use disk::{Disk, names, present, read};
 use layout::Layout;
-pub(crate) use manifests::{Put, PutRefusal};
+pub(crate) use manifests::{Precondition, Put, PutRefusal};
 
 /// Reads what is in a registry. Every function looks at the disk and blocks for as long.
 #[derive(Debug)]
