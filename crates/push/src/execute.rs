@@ -13,7 +13,7 @@ use windlass_registry_client::{BlobProgress, ManifestPresence, Pushed, PutManife
 use crate::failure::{Failure, Refusal};
 use crate::known::{Claim, KnownBlobs};
 use crate::plan::{Plan, plan};
-use crate::referrers::list_new;
+use crate::referrers::{list_inner, list_root};
 use crate::reporter::{Event, Reporter};
 use crate::survey::survey_all;
 use crate::target::Target;
@@ -107,11 +107,13 @@ async fn carry_out(
     let blobs = plan.blobs.iter();
     all(blobs.map(|&place| bring_blob(target, known, reporter, place, mounts).boxed())).await?;
     for step in &plan.manifests {
-        // Before the root is there, which vouches for what is below it.
-        list_new(target).await?;
+        // It is alone in the last step.
+        if step.contains(&target.graph().manifests().len().saturating_sub(1)) {
+            list_inner(target).await?;
+        }
         all(step.iter().map(|&place| put_manifest(target, reporter, place).boxed())).await?;
     }
-    list_new(target).await
+    list_root(target).await
 }
 
 /// Does all of it, so much at once; the first failure ends it.

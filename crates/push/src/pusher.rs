@@ -370,10 +370,12 @@ fn finish(
 }
 
 /// Leaves the root manifest to the request that sets the tags too, where it may: it is to be put,
-/// and nothing refers to it that would have to come between. Whether that is so.
+/// and nothing has to come between that refers to something. Whether that is so.
 fn leave_root(target: &Target<'_>, plan: &mut Plan) -> bool {
     let job = target.job;
-    let is_alone = job.referrers.is_empty() && target.graph().root().view.subject().is_none();
+    let manifests = target.graph().manifests().iter().filter_map(|node| node.content.as_ref());
+    let mut subjects = manifests.filter_map(|manifest| manifest.view.subject());
+    let is_alone = job.referrers.is_empty() && subjects.next().is_none();
     let may = job.tags_at_once && !job.tags.is_empty() && is_alone && !job.verify;
     may && plan.manifests.pop().is_some()
 }

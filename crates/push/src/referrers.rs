@@ -39,21 +39,14 @@ pub(crate) async fn bring_referrers(
     Ok(())
 }
 
-/// Has those manifests listed that were put just now, have a subject, and were not listed by the
-/// registry. The root of a referrer is left to [`bring_referrers`].
-pub(crate) async fn list_new(target: &Target<'_>) -> Result<(), Failure> {
-    let unlisted = target.take_unlisted();
+/// Has those manifests of an image listed that have a subject and are below its root, before that is
+/// there and vouches for them.
+pub(crate) async fn list_inner(target: &Target<'_>) -> Result<(), Failure> {
     let graph = target.graph();
-    let nodes = unlisted.iter().filter_map(|digest| graph.manifest(digest)?.content.as_deref());
     let root = graph.root().raw.digest();
-    let (roots, inner): (Vec<_>, Vec<_>) = nodes.partition(|node| node.raw.digest() == root);
-    if !target.is_referrer && !roots.is_empty() {
-        list(target, roots).await?;
-    }
-    if inner.is_empty() {
-        return Ok(());
-    }
-    match list(target, inner).await {
+    let nodes = graph.manifests().iter().filter_map(|node| node.content.as_deref());
+    let inner = nodes.filter(|node| node.raw.digest() != root && node.view.subject().is_some());
+    match list(target, inner.collect()).await {
         // The image itself names it: whoever has the image finds it without the list.
         Err(failure) if is_refusal(&failure) => {
             target.warn(format!("what is in the image is not listed as a referrer: {failure}"));
@@ -63,45 +56,67 @@ pub(crate) async fn list_new(target: &Target<'_>) -> Result<(), Failure> {
     }
 }
 
+/// Has the root of an image listed, where it has a subject.
+pub(crate) async fn list_root(target: &Target<'_>) -> Result<(), Failure> {
+    // Those of referrers are listed together.
+    if target.is_referrer {
+        return Ok(());
+    }
+    list(target, vec![&**target.graph().root()]).await
+}
+
 /// Has manifests that are there listed for their subjects, where the registry has not said that
 /// it does.
 async fn list(target: &Target<'_>, manifests: Vec<&ManifestContent>) -> Result<(), Failure> {
     let client = &target.client;
-    let mut by_tag: BTreeMap<Digest, Vec<Descriptor>> = BTreeMap::new();
+    let mut by_subject: BTreeMap<Digest, Vec<(&ManifestContent, Descriptor)>> = BTreeMap::new();
     for manifest in manifests {
         let Some((subject, descriptor)) = as_referrer(&manifest.raw, &manifest.view) else {
             continue;
         };
-        let by = match target.lists_itself(&descriptor.digest) {
-            Some(true) => ListedBy::Api,
-            answer => ask(client, manifest, &subject, answer.is_some()).await?,
-        };
-        target.note_listed(&descriptor.digest, by);
-        if by == ListedBy::Tag {
-            by_tag.entry(subject).or_default().push(descriptor);
+        let digest = &descriptor.digest;
+        if target.is_listed(digest) {
+            continue;
+        }
+        if target.lists_itself(digest) == Some(true) {
+            target.note_listed(digest, ListedBy::Api);
+        } else {
+            by_subject.entry(subject).or_default().push((manifest, descriptor));
         }
     }
-    for (subject, descriptors) in &by_tag {
-        let added = client.add_to_fallback_tag(subject, descriptors).await;
-        added.map_err(|error| refused(client, subject, error))?;
+    for (subject, unlisted) in by_subject {
+        let listed = client.referrers_by_api(&subject).await?;
+        let mut by_tag = Vec::new();
+        for (manifest, descriptor) in unlisted {
+            let was_put = target.lists_itself(&descriptor.digest).is_some();
+            match ask(client, manifest, listed.as_deref(), was_put).await? {
+                ListedBy::Api => target.note_listed(&descriptor.digest, ListedBy::Api),
+                ListedBy::Tag => by_tag.push(descriptor),
+            }
+        }
+        let added = client.add_to_fallback_tag(&subject, &by_tag).await;
+        added.map_err(|error| refused(client, &subject, error))?;
+        by_tag.iter().for_each(|one| target.note_listed(&one.digest, ListedBy::Tag));
     }
     Ok(())
 }
 
-/// Who lists a manifest that is there. `was_put`: the registry has not said that it lists it.
+/// Who lists a manifest that is there, where the registry's own list is `listed`; `None` where it
+/// keeps none. `was_put`: it was put just now, and the registry has not said that it lists it.
 async fn ask(
     client: &RepositoryClient,
     manifest: &ManifestContent,
-    subject: &Digest,
+    listed: Option<&[Descriptor]>,
     was_put: bool,
 ) -> Result<ListedBy, Error> {
-    match client.lists_referrer(subject, manifest.raw.digest()).await? {
-        Some(true) => Ok(ListedBy::Api),
+    let digest = manifest.raw.digest();
+    match listed {
         None => Ok(ListedBy::Tag),
-        Some(false) if was_put => Ok(ListedBy::Tag),
+        Some(listed) if listed.iter().any(|one| one.digest == *digest) => Ok(ListedBy::Api),
+        Some(_) if was_put => Ok(ListedBy::Tag),
         // It came before the registry learned to list: put again, it says whether it does now.
-        Some(false) => {
-            let reference = Reference::Digest(manifest.raw.digest().clone());
+        Some(_) => {
+            let reference = Reference::Digest(digest.clone());
             let put = client.put_manifest(&reference, &manifest.raw).await?;
             Ok(if put.subject_is_listed { ListedBy::Api } else { ListedBy::Tag })
         }

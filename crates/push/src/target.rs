@@ -38,8 +38,6 @@ struct Record {
     put: HashSet<Digest>,
     /// Those of them that have a subject: whether the registry said that it lists them for it.
     subjects: HashMap<Digest, bool>,
-    /// Those that it did not list, and that nobody has seen to yet.
-    unlisted: Vec<Digest>,
     /// By what manifests are listed.
     listed: HashMap<Digest, ListedBy>,
     /// Blobs and manifests that the first plan leaves alone.
@@ -76,7 +74,6 @@ impl<'a> Target<'a> {
             fates: HashMap::new(),
             put: HashSet::new(),
             subjects: HashMap::new(),
-            unlisted: Vec::new(),
             listed: HashMap::new(),
             present: (0, 0),
             pretended: None,
@@ -153,16 +150,7 @@ impl<'a> Target<'a> {
 
     /// A manifest with a subject was put; whether the registry says that it lists it.
     pub(crate) fn note_subject(&self, digest: &Digest, is_listed: bool) {
-        let mut record = self.record();
-        record.subjects.insert(digest.clone(), is_listed);
-        if !is_listed {
-            record.unlisted.push(digest.clone());
-        }
-    }
-
-    /// Those manifests that were put, have a subject, and are not listed: each is given once.
-    pub(crate) fn take_unlisted(&self) -> Vec<Digest> {
-        std::mem::take(&mut self.record().unlisted)
+        self.record().subjects.insert(digest.clone(), is_listed);
     }
 
     /// Whether the registry said, when a manifest was put, that it lists it; `None` where it was
@@ -170,6 +158,11 @@ impl<'a> Target<'a> {
     pub(crate) fn lists_itself(&self, digest: &Digest) -> Option<bool> {
         let said = |target: &Target<'_>| target.record().subjects.get(digest).copied();
         self.with_referrers().find_map(said)
+    }
+
+    /// Whether a manifest was seen to and is listed.
+    pub(crate) fn is_listed(&self, digest: &Digest) -> bool {
+        self.record().listed.contains_key(digest)
     }
 
     /// By what a manifest is listed.

@@ -42,17 +42,6 @@ pub fn as_referrer(manifest: &RawManifest, view: &Manifest) -> Option<(Digest, D
 }
 
 impl RepositoryClient {
-    /// Whether the registry lists `referrer` among those of `subject`; `None` where it has no API
-    /// for referrers.
-    pub async fn lists_referrer(
-        &self,
-        subject: &Digest,
-        referrer: &Digest,
-    ) -> Result<Option<bool>, Error> {
-        let listed = self.referrers_by_api(subject).await?;
-        Ok(listed.map(|listed| listed.iter().any(|descriptor| descriptor.digest == *referrer)))
-    }
-
     /// Adds `referrers` to the list of the fall-back tag of `subject`; what is there stays, and
     /// what is listed already is not listed twice.
     ///
@@ -65,6 +54,9 @@ impl RepositoryClient {
         subject: &Digest,
         referrers: &[Descriptor],
     ) -> Result<(), Error> {
+        if referrers.is_empty() {
+            return Ok(());
+        }
         let name = fallback_tag(subject);
         let operation =
             format!("list what refers to {subject} under tag {name} of {}", { &self.repository });

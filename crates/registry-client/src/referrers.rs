@@ -17,7 +17,7 @@ impl RepositoryClient {
     }
 
     /// The same by the API alone; `None` where the registry has none.
-    pub(crate) async fn referrers_by_api(
+    pub async fn referrers_by_api(
         &self,
         digest: &Digest,
     ) -> Result<Option<Vec<Descriptor>>, Error> {
@@ -35,6 +35,8 @@ impl RepositoryClient {
             match RawManifest::new(MediaType::OCI_INDEX, page).view() {
                 Ok(Manifest::Index(index)) => referrers.extend(index.manifests),
                 Ok(Manifest::Image(_)) => {}
+                // A page for people, such as some give to every address that they do not know.
+                Err(_) if referrers.is_empty() => return Ok(None),
                 Err(error) => return Err(pages.error(error.to_string())),
             }
         }
@@ -55,7 +57,8 @@ impl RepositoryClient {
 }
 
 fn is_no_api(error: &Error) -> bool {
-    error.status().is_some_and(|status| status.is_client_error() && status.as_u16() != 401)
+    let is_no_api = |status: u16| status == 501 || (400..500).contains(&status) && status != 401;
+    error.status().is_some_and(|status| is_no_api(status.as_u16()))
 }
 
 /// The tag that lists referrers where there is no API for them (distribution-spec, §"Referrers

@@ -237,6 +237,27 @@ async fn what_stands_in_the_index_is_listed_before_the_index_is_there() {
 }
 
 #[tokio::test]
+async fn what_was_not_listed_when_a_run_ended_is_listed_by_the_next() {
+    let part = image();
+    let attestation = about(&part, "an/attestation");
+    let index =
+        IndexBuilder::new().child(Some("linux/amd64"), &part).child(None, &attestation).build();
+    let registry = without_api();
+    let reference = fallback_tag(part.digest());
+    let away = registry.fault(on(Call::ManifestGet).tag(&reference).answer(503));
+    let how = How { retry_for: std::time::Duration::from_millis(300), ..How::default() };
+    let finished = how.push(&registry.host(), &index, &["v1"]).await;
+    assert_failed(&finished, FailureClass::Unreachable, "503");
+    assert!(away.fired() > 0 && !registry.has_manifest("app", index.digest()));
+    registry.heal();
+    registry.fault(on(Call::Referrers).answer(200).body("<html>not found</html>"));
+    registry.fault(on(Call::ManifestPut).without_header("oci-subject"));
+    let finished = push(&registry, &index, &["v1"]).await;
+    assert_pushed(&finished, &registry, &index, &["v1"]);
+    assert_eq!(list(&registry.host(), part.digest()).await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_image_that_refers_to_something_is_listed_too() {
     let registry = without_api();
     let image = image();
