@@ -25,6 +25,7 @@ use crate::selector;
 /// is another image, or IMAGE cannot be read; 4 authentication or permission; 6 the registry is
 /// unreachable, or was given up on.
 #[derive(Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct VerifyArgs {
     /// What to look at; a tag and a digest may be left out where there is an IMAGE
     #[arg(value_name = "HOST/NAME[:TAG|@DIGEST]", allow_hyphen_values = true)]
@@ -53,6 +54,12 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) verbosity: VerbosityArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  windlass verify ghcr.io/team/app:v1.2.3
+  windlass verify ghcr.io/team/app:v1.2.3 ./image
+  windlass verify localhost:5000/app:latest --deep --output json";
 
 /// A repository, and a tag or digest of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
