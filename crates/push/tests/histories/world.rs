@@ -239,7 +239,8 @@ impl<'a> World<'a> {
             Some(_) => {}
         }
         let rank = |status| match status {
-            TagStatus::Created | TagStatus::Moved | TagStatus::Unchanged => 0,
+            // What was set and put back comes before what failed, too.
+            TagStatus::Created | TagStatus::Moved | TagStatus::Unchanged | TagStatus::Restored => 0,
             TagStatus::Failed => 1,
             TagStatus::Skipped => 2,
         };
