@@ -22,7 +22,7 @@ use crate::target::Target;
 const UNDER_WAY: usize = 16;
 /// How often what the registry says is missing is looked up and sent again, and how often it is put
 /// again while the registry is of two minds.
-const REPAIRS: u32 = 3;
+pub(crate) const REPAIRS: u32 = 3;
 const SECOND_MINDS: u32 = 6;
 /// Before the first repair, then twice as long each time: replicas and caches of a registry may need
 /// a moment to agree (<https://github.com/cloudfoundry/korifi/issues/2381>).

@@ -8,7 +8,7 @@ use windlass_oci::{Reference, Tag};
 use windlass_registry_client::ManifestPresence;
 
 use crate::at_once::set_at_once;
-use crate::execute::{is_about_missing_parts, put_root, repair};
+use crate::execute::{REPAIRS, is_about_missing_parts, put_root, repair};
 use crate::failure::{Failure, FailureClass};
 use crate::known::KnownBlobs;
 use crate::plan::{Plan, TagAction, TagPolicy, TagStep, plan_tag};
@@ -115,13 +115,16 @@ async fn set_tag<'t, 'a>(
         Some(_) => {}
         None => begin(tagging, target, place, presence.as_ref()).await?,
     }
-    let set = match put(target, tag).await {
-        // It was trusted to be there since its root is, and it is not: mend that first.
-        Err(failure) if is_about_missing_parts(&failure) => {
-            repair(target, tagging.known, tagging.reporter).await?;
-            put(target, tag).await
+    let mut repairs = 0;
+    let set = loop {
+        match put(target, tag).await {
+            // It was trusted to be there since its root is, and it is not: mend that first.
+            Err(failure) if is_about_missing_parts(&failure) && repairs < REPAIRS => {
+                repair(target, tagging.known, tagging.reporter).await?;
+                repairs += 1;
+            }
+            other => break other,
         }
-        other => other,
     };
     match set {
         Ok(()) => {

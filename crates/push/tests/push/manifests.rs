@@ -71,6 +71,17 @@ async fn a_root_that_is_there_without_its_parts_is_repaired_when_the_registry_sa
 }
 
 #[tokio::test]
+async fn a_tag_that_is_refused_for_missing_parts_again_is_tried_again_but_not_for_ever() {
+    for (times, is_pushed) in [(3, true), (4, false)] {
+        let registry = TestRegistry::plain();
+        let missing = on(Call::TagPut).times(times);
+        registry.fault(missing.refuse(404, "MANIFEST_BLOB_UNKNOWN", "blob unknown"));
+        let finished = push(&registry, &image(), &["v1"]).await;
+        assert_eq!(finished.failure.is_none(), is_pushed, "{times}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_never_there_is_not_sent_for_ever() {
     let registry = TestRegistry::plain();
     let rule = registry.fault(on(Call::ManifestPut).refuse(
