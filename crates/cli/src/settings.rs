@@ -4,6 +4,8 @@ mod environment;
 mod push;
 mod registries;
 mod registry_data;
+mod state_dir;
+mod system;
 
 use std::io::{IsTerminal as _, stderr};
 

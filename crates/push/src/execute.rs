@@ -150,7 +150,15 @@ async fn bring_blob(
     let pushed = match &blob.source {
         Some(source) => {
             let progress = progress_of(target, reporter, digest);
-            target.client.push_blob(source.clone(), from, Some(progress)).await?
+            let keeper = target.journal.upload(repository, digest, size);
+            let pushed =
+                target.client.push_blob(source.clone(), from, Some(progress), keeper).await;
+            let host = target.client.client();
+            match &pushed {
+                Ok(_) => target.journal.note_host(&host),
+                Err(_) => target.journal.doubt_host(&host),
+            }
+            pushed?
         }
         None => mount_only(target, digest, from).await?,
     };

@@ -42,6 +42,7 @@
 mod at_once;
 mod execute;
 mod failure;
+mod journal;
 mod known;
 mod plan;
 mod proof;
@@ -56,6 +57,7 @@ mod target;
 mod verify;
 
 pub use failure::{Failure, FailureClass, Interrupt, Refusal};
+pub use journal::{Journal, JournalListener, JournalTrouble};
 pub use plan::{Expectations, TagPolicy};
 pub use pusher::{Finished, Job, Pusher, PusherOptions};
 pub use receipt::{

@@ -15,6 +15,7 @@ use windlass_registry_client::{Client, ClientOptions, Transport};
 
 use crate::execute::bring_content;
 use crate::failure::{Failure, Interrupt};
+use crate::journal::Journal;
 use crate::known::KnownBlobs;
 use crate::plan::{Expectations, Plan, TagAction, TagPolicy, plan};
 use crate::proof::{check_sources, prove, prove_tags};
@@ -42,6 +43,8 @@ pub struct PusherOptions {
     pub credentials: Arc<dyn CredentialProvider>,
     /// How to deal with a host.
     pub host: Arc<dyn Fn(&Registry) -> ClientOptions + Send + Sync>,
+    /// What earlier processes left, and later ones will find.
+    pub journal: Journal,
 }
 
 /// One image, and where it goes.
@@ -100,8 +103,8 @@ impl Job {
 }
 
 impl Default for PusherOptions {
-    /// New connections, no credentials, and for each host what is usual: HTTPS, but plain HTTP
-    /// first on this machine.
+    /// New connections, no credentials, no journal, and for each host what is usual: HTTPS, but
+    /// plain HTTP first on this machine.
     fn default() -> PusherOptions {
         PusherOptions {
             http: Http::new(HttpConfig::default()),
@@ -110,6 +113,7 @@ impl Default for PusherOptions {
                 transport: Transport::default_for(registry),
                 ..ClientOptions::default()
             }),
+            journal: Journal::none(),
         }
     }
 }
@@ -206,8 +210,11 @@ impl Pusher {
     #[must_use]
     pub fn client(&self, registry: &Registry) -> Client {
         let new = || {
-            let PusherOptions { http, credentials, host } = &self.options;
-            Client::new(http.clone(), registry.clone(), credentials.clone(), host(registry))
+            let PusherOptions { http, credentials, host, journal } = &self.options;
+            let client =
+                Client::new(http.clone(), registry.clone(), credentials.clone(), host(registry));
+            journal.recall_host(&client);
+            client
         };
         match self.clients.lock() {
             Ok(mut clients) => clients.entry(registry.clone()).or_insert_with(new).clone(),
@@ -218,7 +225,10 @@ impl Pusher {
     fn targets<'a>(&self, jobs: &'a [Job]) -> Vec<Target<'a>> {
         let pairs = jobs.iter().flat_map(|job| job.repositories.iter().map(move |to| (job, to)));
         pairs
-            .map(|(job, to)| Target::new(job, self.client(to.registry()).repository(to.clone())))
+            .map(|(job, to)| {
+                let client = self.client(to.registry()).repository(to.clone());
+                Target::new(job, client, self.options.journal.clone())
+            })
             .collect()
     }
 
@@ -237,13 +247,16 @@ impl Pusher {
             let (client, graph, tags) = (&target.client, target.graph(), target.tags());
             let survey = match target.job.verify {
                 true => survey_all(client, graph, tags).boxed(),
-                false => survey(client, graph, tags).boxed(),
+                false => survey(client, graph, tags, target.is_known()).boxed(),
             };
             survey.map_err(Failure::from).map_err(Stopped::at(target)).boxed()
         }))
         .await?;
         for (target, found) in all.iter().zip(&surveys) {
             let repository = target.client.repository();
+            if !found.image_is_there {
+                target.journal.forget_image(repository, target.root());
+            }
             // What the registry says now counts more than what was known.
             found.absent_blobs().for_each(|digest| self.known.forget(repository, digest));
             found.present_blobs().for_each(|digest| self.known.note(repository, digest));
@@ -315,6 +328,7 @@ impl Pusher {
             if target.job.verify {
                 prove_tags(target).await.map_err(Stopped::at(target))?;
             }
+            target.with_referrers().for_each(Target::note_known);
         }
         Ok(())
     }
@@ -397,7 +411,7 @@ async fn bring_all(
     Ok(())
 }
 
-/// Cancels the uploads that were begun and not ended.
+/// Cancels the uploads that were begun and not ended, but for those that the journal remembers.
 async fn cancel_sessions(targets: &[Target<'_>]) {
     let cancel = targets.iter().map(|target| target.client.cancel_sessions(TIDY_UP));
     futures_util::future::join_all(cancel).await;

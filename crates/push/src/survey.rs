@@ -2,13 +2,17 @@
 //!
 //! In this order: root, tags, child manifests, blobs. When the root turns out to be there, what has
 //! not been asked yet is not asked: a registry takes a manifest only with all that it names.
+//!
+//! Of an image that is known to have been complete there, root and tags are asked alone; where
+//! nothing is left to be done by their answers, that is all. A tag is never set upon memory: where
+//! one is to be set, everything is asked as if nothing were known.
 
 use std::collections::HashMap;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, TryStreamExt};
 use tokio::sync::{Semaphore, SetOnce};
-use windlass_image::Graph;
+use windlass_image::{Graph, ManifestNode};
 use windlass_oci::{Digest, Reference, Tag};
 use windlass_registry_client::{Error, ManifestPresence, Presence, RepositoryClient};
 
@@ -35,6 +39,12 @@ impl Survey {
             && (self.blobs.values().any(is_absent) || self.manifests.values().any(is_absent))
     }
 
+    /// Whether the image is there under all tags that were asked for.
+    fn needs_nothing(&self, root: &Digest) -> bool {
+        let names_it = |tag: &ManifestPresence| matches!(tag, ManifestPresence::Present(found) if found == root);
+        self.image_is_there && self.tags.iter().all(names_it)
+    }
+
     /// The blobs that the registry says are not there.
     pub(crate) fn absent_blobs(&self) -> impl Iterator<Item = &Digest> {
         self.blobs.iter().filter(|(_, it)| **it == Presence::Absent).map(|(digest, _)| digest)
@@ -49,6 +59,8 @@ impl Survey {
 /// How thoroughly to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
+    /// Root and tags alone.
+    Root,
     /// A manifest that is there vouches for what it names.
     Trusting,
     /// Everything is asked for: a manifest is there whose parts are not.
@@ -67,11 +79,19 @@ enum Told {
 }
 
 /// Asks `client` for `tags` and all of `graph`, and looks closer where what it hears does not fit.
+/// `is_known`: all of it was there before.
 pub(crate) async fn survey(
     client: &RepositoryClient,
     graph: &Graph,
     tags: &[Tag],
+    is_known: bool,
 ) -> Result<Survey, Error> {
+    if is_known {
+        let found = ask(client, graph, tags, Depth::Root).await?;
+        if found.needs_nothing(graph.root().raw.digest()) {
+            return Ok(found);
+        }
+    }
     let found = ask(client, graph, tags, Depth::Trusting).await?;
     if found.contradicts_itself() {
         return ask(client, graph, tags, Depth::Everything).await;
@@ -106,7 +126,7 @@ async fn ask(
             let _place = places.acquire().await;
             let presence = ask_for_manifest(client, root).await?;
             // Nobody else sets it.
-            drop(settled.set(presence == Presence::Present && depth == Depth::Trusting));
+            drop(settled.set(presence == Presence::Present && depth != Depth::Everything));
             Ok(Told::Root(presence))
         }
         .boxed(),
@@ -120,9 +140,9 @@ async fn ask(
             .boxed(),
         );
     }
-    for manifest in
-        graph.manifests().iter().rev().filter(|manifest| manifest.descriptor.digest != *root)
-    {
+    let below =
+        |manifest: &&ManifestNode| depth != Depth::Root && manifest.descriptor.digest != *root;
+    for manifest in graph.manifests().iter().rev().filter(below) {
         let (digest, in_burst) = (&manifest.descriptor.digest, questions.len() < BURST);
         questions.push(
             async move {
@@ -135,7 +155,7 @@ async fn ask(
             .boxed(),
         );
     }
-    for blob in graph.blobs() {
+    for blob in graph.blobs().iter().filter(|_| depth != Depth::Root) {
         let (digest, in_burst) = (&blob.descriptor.digest, questions.len() < BURST);
         questions.push(
             async move {
@@ -156,7 +176,7 @@ async fn ask(
             match told {
                 Told::Root(presence) => {
                     survey.image_is_there =
-                        presence == Presence::Present && depth == Depth::Trusting;
+                        presence == Presence::Present && depth != Depth::Everything;
                     survey.manifests.insert(root.clone(), presence);
                 }
                 Told::Tag(index, presence) => survey.tags[index] = presence,

@@ -9,6 +9,7 @@ use windlass_oci::{Digest, Tag};
 use windlass_registry_client::{Pushed, RepositoryClient, as_referrer};
 
 use crate::failure::Refusal;
+use crate::journal::Journal;
 use crate::plan::{Expectations, Plan, TagPolicy};
 use crate::pusher::Job;
 use crate::receipt::{
@@ -25,6 +26,7 @@ pub(crate) struct Target<'a> {
     /// Whether it is one of those itself.
     pub(crate) is_referrer: bool,
     graph: &'a Arc<Graph>,
+    pub(crate) journal: Journal,
     /// Kept up to date step by step: it is read when everything else was dropped.
     record: Mutex<Record>,
     begun: Instant,
@@ -48,13 +50,13 @@ struct Record {
 }
 
 impl<'a> Target<'a> {
-    pub(crate) fn new(job: &'a Job, client: RepositoryClient) -> Target<'a> {
+    pub(crate) fn new(job: &'a Job, client: RepositoryClient, journal: Journal) -> Target<'a> {
         let referrer = |graph: &'a Arc<Graph>| {
-            let target = Target::of(job, graph, &[], client.clone());
+            let target = Target::of(job, graph, &[], client.clone(), journal.clone());
             Target { is_referrer: true, ..target }
         };
         let referrers = job.referrers.iter().map(referrer).collect();
-        Target { referrers, ..Target::of(job, &job.image, &job.tags, client) }
+        Target { referrers, ..Target::of(job, &job.image, &job.tags, client, journal) }
     }
 
     fn of(
@@ -62,6 +64,7 @@ impl<'a> Target<'a> {
         graph: &'a Arc<Graph>,
         tags: &[Tag],
         client: RepositoryClient,
+        journal: Journal,
     ) -> Target<'a> {
         let digest = graph.root().raw.digest();
         let mut receipt = RepositoryReceipt::new(client.repository(), digest, tags);
@@ -82,6 +85,7 @@ impl<'a> Target<'a> {
         Target {
             job,
             client,
+            journal,
             referrers: Vec::new(),
             is_referrer: false,
             graph,
@@ -97,6 +101,24 @@ impl<'a> Target<'a> {
 
     pub(crate) fn graph(&self) -> &Arc<Graph> {
         self.graph
+    }
+
+    /// The digest of the root manifest.
+    pub(crate) fn root(&self) -> &Digest {
+        self.graph.root().raw.digest()
+    }
+
+    /// Whether the journal has it that the image is there.
+    pub(crate) fn is_known(&self) -> bool {
+        self.journal.knows_image(self.client.repository(), self.root())
+    }
+
+    /// Everything is there: noted, unless it is. A note is not renewed as long as it
+    /// counts, so that all is asked again when it does no more.
+    pub(crate) fn note_known(&self) {
+        if !self.is_known() {
+            self.journal.note_image(self.client.repository(), self.root());
+        }
     }
 
     pub(crate) fn tags(&self) -> &[Tag] {

@@ -18,7 +18,7 @@ use crate::exchange::{Call, Target};
 use crate::http::Http;
 use crate::limits::Limits;
 use crate::origin::{Settled, Transport};
-use crate::profile::Profile;
+use crate::profile::{HostProfile, Profile};
 
 /// How to deal with one host.
 #[derive(Clone, Debug)]
@@ -171,6 +171,17 @@ impl Client {
     #[must_use]
     pub fn retry_for(&self) -> Duration {
         self.0.options.retry_for
+    }
+
+    /// What was learned of what the host can do.
+    #[must_use]
+    pub fn learned(&self) -> HostProfile {
+        self.0.profile.learned()
+    }
+
+    /// Takes over what was [learned](Self::learned) of the host before.
+    pub fn recall(&self, learned: &HostProfile) {
+        self.0.profile.recall(learned);
     }
 
     /// What the registry wants people to know (`Warning` headers, distribution-spec §"Warnings"),

@@ -25,12 +25,15 @@ mod retry;
 mod upload;
 
 pub use access::Access;
-pub use blob::{BlobProgress, BlobStat, HashedBlob, Presence, Pushed};
+pub use blob::{
+    BlobProgress, BlobStat, HashedBlob, Presence, Pushed, SessionKeeper, UploadSession,
+};
 pub use client::{Client, ClientOptions, RepositoryClient, RetryListener, Tally};
 pub use error::{Class, Error, ErrorKind};
 pub use listing::as_referrer;
 pub use manifest::{ManifestPresence, PutManifest};
 pub use origin::Transport;
+pub use profile::HostProfile;
 pub use referrers::fallback_tag;
 pub use retry::retry_after;
 pub use upload::received;

@@ -2,6 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// What was learned of a host, to be remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostProfile {
+    /// The most bytes of one body, where a larger one was refused.
+    pub largest_body: Option<u64>,
+    /// It takes no PATCH: blobs go in one body or not at all.
+    pub whole_only: bool,
+}
+
 /// What was learned of a host.
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
@@ -27,6 +36,21 @@ impl Profile {
         let smaller = |known| (known == 0 || bytes < known).then_some(bytes);
         // Nothing to do where a smaller bound is known: that is no error.
         _ = self.largest_body.fetch_update(Ordering::Relaxed, Ordering::Relaxed, smaller);
+    }
+
+    /// What was learned so far.
+    pub(crate) fn learned(&self) -> HostProfile {
+        HostProfile { largest_body: self.chunk(None), whole_only: self.whole_only() }
+    }
+
+    /// Takes over what was learned before.
+    pub(crate) fn recall(&self, learned: &HostProfile) {
+        if let Some(bytes) = learned.largest_body {
+            self.learn_chunk(bytes);
+        }
+        if learned.whole_only {
+            self.learn_whole_only();
+        }
     }
 
     /// Whether blobs go in one body or not at all.
@@ -55,5 +79,18 @@ mod tests {
         assert_eq!(profile.chunk(Some(3)), Some(3));
         profile.learn_chunk(9);
         assert_eq!(profile.chunk(None), Some(4));
+    }
+
+    #[test]
+    fn what_was_learned_is_taken_over() {
+        for learned in [
+            HostProfile::default(),
+            HostProfile { largest_body: Some(4), whole_only: false },
+            HostProfile { largest_body: None, whole_only: true },
+        ] {
+            let profile = Profile::default();
+            profile.recall(&learned);
+            assert_eq!(profile.learned(), learned);
+        }
     }
 }

@@ -143,6 +143,19 @@ pub(crate) struct PushArgs {
     #[arg(long, value_name = "BYTES", value_parser = byte_size::parse, help_heading = "Transfer")]
     pub(crate) chunk_size: Option<u64>,
 
+    /// Where to keep what lets the next push go on [env: WINDLASS_STATE_DIR]
+    ///
+    /// Unfinished uploads, images that are complete, and what registries can do, for a day to a week,
+    /// readable by you alone. The default is windlass in $XDG_STATE_HOME or ~/.local/state; on macOS in
+    /// ~/Library/Application Support, on Windows in %LOCALAPPDATA%. Without a home folder nothing is
+    /// kept.
+    #[arg(long, value_name = "FOLDER", help_heading = "Transfer", conflicts_with = "no_resume")]
+    pub(crate) state_dir: Option<PathBuf>,
+
+    /// Go on with nothing that an earlier push left, and leave nothing for a later one
+    #[arg(long, help_heading = "Transfer")]
+    pub(crate) no_resume: bool,
+
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
 

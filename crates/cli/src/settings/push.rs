@@ -14,6 +14,7 @@ use windlass_source::Store;
 
 use super::Environment;
 use super::registries::{Load, pusher_options, variable};
+use super::state_dir::journal;
 use crate::args::{ExpectedTag, PushArgs, TagPolicyArg};
 use crate::jobs;
 use crate::output::Output;
@@ -117,7 +118,10 @@ impl PushSettings {
             rollback: args.rollback,
             tags_at_once: args.tags_at_once,
             verify: args.verify,
-            pusher: pusher_options(&args.connection, load, &hosts, environment, output)?,
+            pusher: PusherOptions {
+                journal: journal(args, environment, output),
+                ..pusher_options(&args.connection, load, &hosts, environment, output)?
+            },
             dry_run: args.dry_run,
             receipt: args.receipt.clone(),
             image_refs: args.image_refs.clone(),

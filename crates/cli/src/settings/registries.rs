@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_oci::Registry;
-use windlass_push::PusherOptions;
+use windlass_push::{Journal, PusherOptions};
 use windlass_registry_client::auth::{
     ConfigFiles, ConfigPlaces, Credential, CredentialChain, CredentialProvider, FixedCredential,
     Helpers, Origin, Secret,
@@ -69,6 +69,7 @@ pub(crate) fn pusher_options(
         http: Http::new(http),
         credentials: credentials(args, hosts, environment, output)?,
         host: Arc::new(options),
+        journal: Journal::none(),
     })
 }
 

@@ -1,30 +1,14 @@
 //! Where the embedded registry keeps its content if nobody says where.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Environment;
+use super::system::System;
 use crate::problem::Problem;
-
-/// A kind of system, by where programs keep their data on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum System {
-    /// [XDG base directories](https://specifications.freedesktop.org/basedir-spec/latest/).
-    Xdg,
-    MacOs,
-    Windows,
-}
-
-const THIS_SYSTEM: System = if cfg!(windows) {
-    System::Windows
-} else if cfg!(target_os = "macos") {
-    System::MacOs
-} else {
-    System::Xdg
-};
 
 /// The default folder.
 pub(crate) fn registry_data(environment: &Environment) -> Result<PathBuf, Problem> {
-    let of_programs = data_home(THIS_SYSTEM, environment).ok_or_else(|| {
+    let of_programs = data_home(System::THIS, environment).ok_or_else(|| {
         Problem::usage("there is no home folder to keep the registry's content in")
             .hint("say where: --data FOLDER")
     })?;
@@ -32,8 +16,7 @@ pub(crate) fn registry_data(environment: &Environment) -> Result<PathBuf, Proble
 }
 
 fn data_home(system: System, environment: &Environment) -> Option<PathBuf> {
-    // A relative path would be another one in each folder; XDG says to ignore it.
-    let absolute = |name| environment.path(name).filter(|path: &PathBuf| is_absolute(system, path));
+    let absolute = |name| system.absolute(environment, name);
     match system {
         System::Xdg => {
             absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")))
@@ -41,11 +24,6 @@ fn data_home(system: System, environment: &Environment) -> Option<PathBuf> {
         System::MacOs => Some(absolute("HOME")?.join("Library/Application Support")),
         System::Windows => absolute("LOCALAPPDATA"),
     }
-}
-
-fn is_absolute(system: System, path: &Path) -> bool {
-    // Only a Windows can tell what is absolute on one.
-    system != THIS_SYSTEM || path.is_absolute()
 }
 
 #[cfg(test)]

@@ -99,7 +99,6 @@ fn help_and_version_are_no_errors_and_unknown_commands_are() {
     assert!(help.contains("docs/request.md"), "{help}");
     let page = say(&["man"]).ends_with(0).stdout;
     assert!(page.contains("docs/request.md"), "{page}");
-    assert!(!help.contains("--no-resume"), "it is promised and not there");
     // What would do nothing is not offered.
     for command in ["completions", "man", "demo", "serve"] {
         let help = say(&[command, "--help"]).ends_with(0).stdout;

@@ -15,6 +15,8 @@ mod referrers;
 mod requests;
 mod results;
 #[cfg(unix)]
+mod resume;
+#[cfg(unix)]
 mod signals;
 mod verify;
 mod words;

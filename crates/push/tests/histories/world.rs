@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use windlass_image::{Graph, GraphOptions};
 use windlass_oci::{Digest, Manifest, RawManifest, Repository, Tag};
 use windlass_push::{
-    Event, FailureClass, Finished, Interrupt, Job, Outcome, Pusher, PusherOptions, Reporter,
-    TagStatus,
+    Event, FailureClass, Finished, Interrupt, Job, Journal, Outcome, Pusher, PusherOptions,
+    Reporter, TagStatus,
 };
 use windlass_registry_client::ClientOptions;
 use windlass_registry_client::auth::CredentialChain;
@@ -289,6 +289,7 @@ impl<'a> World<'a> {
                 chunk_size,
                 ..ClientOptions::default()
             }),
+            journal: Journal::none(),
         });
         let to: Repository = format!("{host}/{REPOSITORY}").parse().unwrap();
         let tags: Vec<Tag> = TAGS[..history.tags].iter().map(|tag| tag.parse().unwrap()).collect();

@@ -7,8 +7,8 @@ use std::time::Duration;
 use windlass_image::{Graph, GraphOptions, Layout};
 use windlass_oci::{Registry, Repository, Tag};
 use windlass_push::{
-    Failure, FailureClass, Finished, Job, Pusher, PusherOptions, RepositoryReceipt, TagPolicy,
-    TagStatus,
+    Failure, FailureClass, Finished, Job, Journal, Pusher, PusherOptions, RepositoryReceipt,
+    TagPolicy, TagStatus,
 };
 use windlass_registry_client::auth::{
     Credential, CredentialChain, CredentialProvider, FixedCredential, Origin, Secret,
@@ -29,6 +29,8 @@ pub(crate) struct How {
     pub(crate) tag_policy: TagPolicy,
     /// The scheme, where it is not left to be found out.
     pub(crate) transport: Option<Transport>,
+    /// What earlier processes left.
+    pub(crate) journal: Journal,
     /// Layouts that were written, kept as long as somebody may push them.
     pub(crate) written: Arc<Mutex<Vec<windlass_testkit::Layout>>>,
 }
@@ -44,6 +46,7 @@ impl Default for How {
             ca_file: None,
             tag_policy: TagPolicy::Move,
             transport: None,
+            journal: Journal::none(),
             written: Arc::default(),
         }
     }
@@ -80,6 +83,7 @@ impl How {
                 chunk_size: how.chunk_size,
                 ..ClientOptions::default()
             }),
+            journal: self.journal.clone(),
         })
     }
 

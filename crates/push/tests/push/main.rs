@@ -22,6 +22,7 @@ mod manifests;
 mod plain;
 mod questions;
 mod referrers;
+mod resume;
 mod rollback;
 mod several;
 mod tags;

@@ -2,6 +2,7 @@
 
 mod push;
 mod read;
+mod session;
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use windlass_source::BlobSource;
 
 use self::push::BlobPush;
 pub use self::read::{BlobStat, HashedBlob};
+pub use self::session::{SessionKeeper, UploadSession};
 use crate::auth::Scopes;
 use crate::client::RepositoryClient;
 use crate::error::{Error, ErrorKind};
@@ -78,15 +80,19 @@ impl RepositoryClient {
     /// `mount_from`, where that is given and the registry does it, otherwise by its bytes.
     /// Distribution-spec, §"Pushing blobs", §"Mounting a blob from another repository".
     ///
-    /// Dropped before its end, it leaves an upload session behind; see
+    /// Where `keeper` remembers an upload session, that one is gone on with, if the registry still
+    /// answers for it.
+    ///
+    /// Dropped before its end, it leaves an upload session behind: remembered by `keeper`, or see
     /// [`cancel_sessions`](Self::cancel_sessions).
     pub async fn push_blob(
         &self,
         source: Arc<dyn BlobSource>,
         mount_from: Option<&RepositoryName>,
         progress: Option<BlobProgress>,
+        keeper: Option<Arc<dyn SessionKeeper>>,
     ) -> Result<Pushed, Error> {
-        BlobPush::new(self, source, mount_from, progress).run().await
+        BlobPush::new(self, source, mount_from, progress, keeper).run().await
     }
 
     /// Makes the repository have a blob that another repository of the registry has; no bytes of

@@ -12,7 +12,7 @@ use http::{Method, StatusCode, Uri};
 use windlass_oci::{Algorithm, Digest, Hasher, RepositoryName};
 use windlass_source::{BlobSource, SourceError};
 
-use super::{BlobProgress, Pushed, operation};
+use super::{BlobProgress, Pushed, SessionKeeper, UploadSession, operation};
 use crate::auth::Scopes;
 use crate::client::{OpenSession, RepositoryClient};
 use crate::error::{Error, ErrorKind};
@@ -39,6 +39,11 @@ pub(super) struct BlobPush<'a> {
     source: Arc<dyn BlobSource>,
     mount_from: Option<&'a RepositoryName>,
     progress: Option<BlobProgress>,
+    /// Remembers the session for a later process.
+    keeper: Option<Arc<dyn SessionKeeper>>,
+    /// What it was told last.
+    kept: Option<UploadSession>,
+    /// The session, on the list of those that are cancelled at an early end.
     session: Option<OpenSession>,
     /// Bytes handed over, in all tries.
     sent: Arc<AtomicU64>,
@@ -71,6 +76,7 @@ impl<'a> BlobPush<'a> {
         source: Arc<dyn BlobSource>,
         mount_from: Option<&'a RepositoryName>,
         progress: Option<BlobProgress>,
+        keeper: Option<Arc<dyn SessionKeeper>>,
     ) -> BlobPush<'a> {
         BlobPush {
             client,
@@ -78,6 +84,8 @@ impl<'a> BlobPush<'a> {
             source,
             mount_from,
             progress,
+            keeper,
+            kept: None,
             session: None,
             sent: Arc::default(),
             asked: false,
@@ -96,7 +104,7 @@ impl BlobPush<'_> {
             stream_above: STREAM_ABOVE,
             whole_only: host.profile.whole_only(),
         };
-        let mut upload = Upload::new(self.source.size(), options);
+        let mut upload = self.upload(options);
         let mut patience = Patience::default();
         let mut furthest = 0;
         let mut next = upload.start();
@@ -107,14 +115,17 @@ impl BlobPush<'_> {
                     Some(outcome) => came(outcome),
                     None => continue,
                 },
-                step => self.take(step).await?,
+                step => self.take(step, upload.is_asking_for_an_old_session()).await?,
             };
             if came.outcome == Outcome::BadDigest {
+                // Whatever was wrong, these bytes are.
+                self.forget();
                 self.check_source().await?;
             }
             let is_question = matches!(next.step, Step::Ask { .. } | Step::Check);
             next = upload.next(&next.step, came.outcome);
             self.learn(&upload);
+            self.remember(&upload);
             self.resumed |= self.asked && upload.offset() > 0;
             if upload.furthest() > furthest {
                 furthest = upload.furthest();
@@ -122,6 +133,7 @@ impl BlobPush<'_> {
             }
             match &next.step {
                 Step::Done => {
+                    self.forget();
                     self.end_session();
                     let sent = self.sent.load(Ordering::Relaxed);
                     return Ok(Pushed::Uploaded { sent, resumed: self.resumed });
@@ -132,13 +144,58 @@ impl BlobPush<'_> {
             let told = match (next.wait, came.trouble) {
                 (true, trouble) => {
                     let trouble = trouble.unwrap_or_else(nothing_moves);
-                    Some(self.call_open().wait(&mut patience, trouble).await?)
+                    let waited = self.call_open().wait(&mut patience, trouble).await;
+                    if waited.is_err() && upload.is_asking_for_an_old_session() {
+                        // The next run must not be held up by the same.
+                        self.forget();
+                    }
+                    Some(waited?)
                 }
                 (false, trouble) => trouble.map(|trouble| self.error(trouble.kind)),
             };
             if !is_question && told.is_some() {
                 self.trouble = told;
             }
+        }
+    }
+
+    fn upload(&mut self, options: UploadOptions) -> Upload {
+        let size = self.source.size();
+        // What can be mounted needs no bytes, so not the rest of them either.
+        let keeper = self.keeper.as_ref().filter(|_| self.mount_from.is_none());
+        match keeper.and_then(|keeper| keeper.remembered()) {
+            Some(session) => {
+                let upload = Upload::resuming(size, options, &session);
+                self.kept = Some(session);
+                upload
+            }
+            None => Upload::new(size, options),
+        }
+    }
+
+    /// Lets the session, as it is before the next request, be remembered; one that is not is put on
+    /// the list of those to cancel.
+    fn remember(&mut self, upload: &Upload) {
+        let session = upload.session();
+        if session == self.kept {
+            return;
+        }
+        match &session {
+            Some(session) => {
+                if self.keeper.as_ref().is_some_and(|keeper| keeper.keep(session)) {
+                    self.end_session();
+                } else {
+                    self.track(session.location.expose());
+                }
+            }
+            None => self.forget(),
+        }
+        self.kept = session;
+    }
+
+    fn forget(&mut self) {
+        if let (Some(keeper), Some(_)) = (&self.keeper, self.kept.take()) {
+            keeper.forget();
         }
     }
 
@@ -152,7 +209,7 @@ impl BlobPush<'_> {
         }
     }
 
-    async fn take(&mut self, step: &Step) -> Result<Came, Error> {
+    async fn take(&mut self, step: &Step, is_old: bool) -> Result<Came, Error> {
         self.asked = false;
         let (call, body_length) = match step {
             Step::Open => (self.call_open(), 0),
@@ -163,7 +220,10 @@ impl BlobPush<'_> {
             Step::Patch { location, offset, length, ranged } => {
                 (self.call_patch(location, *offset, *length, *ranged)?, *length)
             }
-            Step::Ask { location } => (self.call_at(location)?, 0),
+            Step::Ask { location } => match self.call_at(location) {
+                Err(_) if is_old => return Ok(came(Outcome::SessionGone)),
+                call => (call?, 0),
+            },
             Step::Check => {
                 let path = format!("blobs/{}", self.source.digest());
                 let call = self.client.call(self.operation.clone(), &path);
@@ -186,6 +246,8 @@ impl BlobPush<'_> {
                 // What no time mends ends here; the rest is told to the machine, which says
                 // whether and what to ask.
                 let pause = match call.judge(&kind) {
+                    // It may be at a host that is no more.
+                    Verdict::Fatal if is_old => return Ok(came(Outcome::SessionGone)),
                     Verdict::Fatal => return Err(call.error(kind)),
                     Verdict::Retry { pause } => pause,
                 };
@@ -283,7 +345,6 @@ impl BlobPush<'_> {
             Step::Put { .. } if created => came(Outcome::Stored),
             Step::Open if reply.status == StatusCode::ACCEPTED => {
                 let location = self.client.location(reply).map_err(|kind| self.error(kind))?;
-                self.track(&location);
                 let least = reply.header(CHUNK_MIN_LENGTH).and_then(|value| value.parse().ok());
                 came(Outcome::Opened { location, least })
             }
@@ -308,12 +369,8 @@ impl BlobPush<'_> {
         })
     }
 
-    fn session_state(&mut self, reply: &Reply) -> (Option<String>, Option<u64>) {
-        let location = self.client.location(reply).ok();
-        if let Some(location) = &location {
-            self.track(location);
-        }
-        (location, reply.header(RANGE).and_then(received))
+    fn session_state(&self, reply: &Reply) -> (Option<String>, Option<u64>) {
+        (self.client.location(reply).ok(), reply.header(RANGE).and_then(received))
     }
 
     fn call_open(&self) -> Call<'_> {
@@ -390,6 +447,7 @@ impl BlobPush<'_> {
 
     fn give_up(&mut self, why: GiveUp, last: Option<Trouble>, is_question: bool) -> Error {
         if why == GiveUp::Digest {
+            self.forget();
             return self.digest_error(self.source.digest().clone());
         }
         // What was said to the body tells more than what was said to the questions after it, unless
@@ -419,8 +477,8 @@ impl BlobPush<'_> {
         }
     }
 
-    fn end_session(&self) {
-        if let Some(session) = &self.session {
+    fn end_session(&mut self) {
+        if let Some(session) = self.session.take() {
             session.ended();
         }
     }

@@ -5,6 +5,11 @@
 //!
 //! Distribution-spec, §"Pushing blobs".
 
+use std::fmt;
+
+use crate::auth::Secret;
+use crate::blob::UploadSession;
+
 /// Tells the way of one blob into a repository.
 #[derive(Debug)]
 pub(crate) struct Upload {
@@ -28,6 +33,8 @@ pub(crate) struct Upload {
     bad_digests: u32,
     /// The next look whether the blob is there decides.
     doubted: bool,
+    /// The session is from an earlier process and has not answered yet: how often more it is asked.
+    asks_left: Option<u32>,
 }
 
 /// What an upload may do.
@@ -41,11 +48,18 @@ pub(crate) struct UploadOptions {
     pub(crate) whole_only: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Session {
     location: String,
     /// How many bytes the registry is known to have.
     offset: u64,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The location is a secret.
+        f.debug_struct("Session").field("offset", &self.offset).finish_non_exhaustive()
+    }
 }
 
 /// What to do next.
@@ -163,6 +177,8 @@ const IDLE_ANSWERS: u32 = 2;
 const SETBACKS: u32 = 5;
 /// How often the registry may complain of the digest before it is believed.
 const BAD_DIGESTS: u32 = 2;
+/// How often a session from an earlier process is asked again where there was no answer.
+const ASKS_AGAIN: u32 = 2;
 
 impl Upload {
     pub(crate) fn new(size: u64, options: UploadOptions) -> Upload {
@@ -180,16 +196,36 @@ impl Upload {
             setbacks: 0,
             bad_digests: 0,
             doubted: false,
+            asks_left: None,
         }
+    }
+
+    /// An upload that goes on with the session that an earlier process left, where the registry
+    /// still answers for it.
+    pub(crate) fn resuming(size: u64, options: UploadOptions, session: &UploadSession) -> Upload {
+        let UploadSession { location, acknowledged, sent } = session;
+        let upload = Upload::new(size, options);
+        if acknowledged > sent || *sent > size {
+            return upload;
+        }
+        let location = location.expose().to_owned();
+        let session = Some(Session { location, offset: *acknowledged });
+        Upload { session, sent: *sent, asks_left: Some(ASKS_AGAIN), ..upload }
     }
 
     /// The first step.
     pub(crate) fn start(&self) -> Next {
-        at_once(Step::Open)
+        match &self.session {
+            Some(session) => at_once(Step::Ask { location: session.location.clone() }),
+            None => at_once(Step::Open),
+        }
     }
 
     /// The step after `step` had this `outcome`.
     pub(crate) fn next(&mut self, step: &Step, outcome: Outcome) -> Next {
+        if let Some(asks_left) = self.asks_left {
+            return self.first_word(step, outcome, asks_left);
+        }
         match outcome {
             Outcome::Stored => at_once(Step::Done),
             Outcome::Refused => at_once(Step::GiveUp(GiveUp::Refused)),
@@ -215,6 +251,20 @@ impl Upload {
     /// How many bytes the session is known to have.
     pub(crate) fn offset(&self) -> u64 {
         self.session.as_ref().map_or(0, |session| session.offset)
+    }
+
+    /// The session as it is now, with the next step counted as sent.
+    pub(crate) fn session(&self) -> Option<UploadSession> {
+        self.session.as_ref().map(|session| UploadSession {
+            location: Secret::from(session.location.as_str()),
+            acknowledged: session.offset,
+            sent: self.sent.max(session.offset),
+        })
+    }
+
+    /// Whether the session is from an earlier process and has not answered yet.
+    pub(crate) fn is_asking_for_an_old_session(&self) -> bool {
+        self.asks_left.is_some()
     }
 
     /// The most bytes that any session has had: what moves forward moves this.
@@ -246,6 +296,29 @@ impl Upload {
             }
         }
         at_once(self.send())
+    }
+
+    /// An old session has answered, or has not. Whatever is odd about it, the blob starts anew: it
+    /// can cost no more than it would have without.
+    fn first_word(&mut self, step: &Step, outcome: Outcome, asks_left: u32) -> Next {
+        self.asks_left = None;
+        match (outcome, &mut self.session) {
+            (Outcome::Broken | Outcome::Untouched, Some(_)) if asks_left > 0 => {
+                self.asks_left = Some(asks_left - 1);
+                after_a_while(step.clone())
+            }
+            (Outcome::Status { location, received: Some(received) }, Some(session))
+                if session.offset <= received && received <= self.sent =>
+            {
+                if let Some(location) = location {
+                    session.location = location;
+                }
+                session.offset = received;
+                self.reached();
+                at_once(self.send())
+            }
+            _ => self.restart(),
+        }
     }
 
     /// Sends what is missing.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use windlass_image::{Graph, GraphOptions, Layout};
 use windlass_oci::{Descriptor, Registry, Repository, Tag};
-use windlass_push::{Job, Pusher, PusherOptions, RepositoryReceipt};
+use windlass_push::{Job, Journal, Pusher, PusherOptions, RepositoryReceipt};
 use windlass_registry_client::auth::CredentialChain;
 use windlass_registry_client::http::{Http, HttpConfig};
 use windlass_registry_client::{Client, ClientOptions, Transport};
@@ -126,6 +126,7 @@ impl<'a> Scene<'a> {
             http: Http::new(HttpConfig::default()),
             credentials: Arc::new(CredentialChain::default()),
             host: Arc::new(|_| options()),
+            journal: Journal::none(),
         });
         let job = Job::new(image, vec![to.clone()]).tags(tags.to_vec());
         let finished = pusher.push(job).await;

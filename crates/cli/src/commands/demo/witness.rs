@@ -126,7 +126,7 @@ mod tests {
         let [layer, config] = image.blobs().try_into().unwrap();
         let push = async |digest: &Digest| {
             let source = windlass_source::MemorySource::new(image.bytes(digest));
-            client.push_blob(Arc::new(source), None, None).await.unwrap();
+            client.push_blob(Arc::new(source), None, None, None).await.unwrap();
         };
         push(&config.digest).await;
         put(&client, &image, image.digest(), Some("no-layer")).await;
