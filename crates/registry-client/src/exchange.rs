@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WARNING};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, Method, StatusCode, Uri};
+use windlass_oci::ErrorBody;
 
 use crate::auth::{Authorization, Scopes};
 use crate::client::RepositoryClient;
 use crate::error::{Error, ErrorKind, Tried};
 use crate::http::{Answer, Body, HttpError, Request};
 use crate::origin::{Settled, Transport, is_downgrade, same_origin};
+use crate::pace::Word;
 use crate::reply::Reply;
-use crate::retry::{Patience, Setback, Verdict, judge_failure, judge_login};
+use crate::retry::{
+    Patience, Setback, Verdict, judge_failure, judge_login, judge_status, retry_after,
+};
 
 /// A request to be made, in all its tries.
 pub(crate) struct Call<'a> {
@@ -32,6 +36,8 @@ pub(crate) struct Call<'a> {
     sent: Option<Arc<AtomicU64>>,
     /// How many they were before this one.
     sent_before: u64,
+    /// The bytes of a large body, of which only so many are in flight at once.
+    large: Option<u64>,
 }
 
 /// Something that did not work and may another time.
@@ -71,6 +77,7 @@ impl<'a> Call<'a> {
             needed_for: Duration::ZERO,
             sent: None,
             sent_before: 0,
+            large: None,
         }
     }
 
@@ -106,6 +113,12 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// It has a body of so many bytes, and waits for its turn among those to the host.
+    pub(crate) fn large(mut self, size: u64) -> Call<'a> {
+        self.large = Some(size);
+        self
+    }
+
     pub(crate) fn scopes(mut self, scopes: Scopes) -> Call<'a> {
         self.scopes = scopes;
         self
@@ -130,8 +143,20 @@ impl<'a> Call<'a> {
 
     /// Sends it once, but for what a 401 or the wrong scheme ask for. Any answer is an answer.
     pub(crate) async fn once(&self) -> Result<Reply, ErrorKind> {
+        let limits = &self.client.host.limits;
+        let permit = match self.large {
+            Some(size) => limits.body(size).await,
+            None => limits.request().await,
+        };
+        let result = self.ask().await;
+        if let Ok(reply) = &result {
+            permit.heard(if reply.pushes_back() { Word::PushedBack } else { Word::WentWell });
+        }
+        result
+    }
+
+    async fn ask(&self) -> Result<Reply, ErrorKind> {
         let host = &*self.client.host;
-        let _permit = host.limits.request().await;
         // Over TLS the first answer tells how to log in; one asks, the others wait for it.
         if host.settled() == Settled::Tls && !host.greeted.initialized() {
             let mut mine = None;
@@ -222,6 +247,7 @@ impl<'a> Call<'a> {
             };
             let answer = answer.map_err(ErrorKind::Http)?;
             host.answered.store(true, Ordering::Relaxed);
+            self.note_pause(&answer);
             self.note_warnings(&answer.headers);
             let home_again = same_origin(&answer.uri, &self.home(host.settled())?);
             if answer.status == StatusCode::UNAUTHORIZED && at_home && home_again {
@@ -265,6 +291,8 @@ impl<'a> Call<'a> {
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.header().clone());
         }
+        // Since it was let out others may have been told to leave the host alone.
+        self.client.host.limits.wait_for_pause().await;
         self.client.tally.count_request();
         if let Body::Bytes(bytes) = &self.body {
             self.client.tally.count_bytes(bytes.len() as u64);
@@ -365,6 +393,20 @@ impl<'a> Call<'a> {
     fn body_has_begun(&self) -> bool {
         let before = self.sent_before;
         self.sent.as_ref().is_some_and(|sent| sent.load(Ordering::Relaxed) > before)
+    }
+
+    /// What one is told to wait counts for the whole host, whoever asks and whatever comes of the
+    /// answer. What is longer than anybody waits ends the work instead.
+    fn note_pause(&self, answer: &Answer) {
+        let value = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let pause = value.and_then(|value| retry_after(value, SystemTime::now()));
+        let host = &*self.client.host;
+        if let Verdict::Retry { pause: Some(pause) } =
+            judge_status(answer.status, pause, &ErrorBody::default())
+            && pause <= host.options.retry_for
+        {
+            host.limits.pause(pause);
+        }
     }
 
     fn note_warnings(&self, headers: &HeaderMap) {

@@ -17,6 +17,7 @@ mod limits;
 mod listing;
 mod manifest;
 mod origin;
+mod pace;
 mod pages;
 mod profile;
 mod referrers;

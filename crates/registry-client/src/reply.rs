@@ -10,7 +10,7 @@ use windlass_oci::{Digest, ErrorBody};
 use crate::auth::Origin;
 use crate::error::ErrorKind;
 use crate::http::{Answer, HttpError};
-use crate::retry::{Verdict, judge_status, retry_after};
+use crate::retry::{Verdict, is_push_back, judge_status, retry_after};
 
 /// An answer, with the words of a refusal already read.
 pub(crate) struct Reply {
@@ -71,6 +71,14 @@ impl Reply {
         match &self.body {
             ReplyBody::Open(_) | ReplyBody::Done => Verdict::Fatal,
             ReplyBody::Refusal(body) => judge_status(self.status, pause, body),
+        }
+    }
+
+    /// Whether the host says that it is asked too much.
+    pub(crate) fn pushes_back(&self) -> bool {
+        match &self.body {
+            ReplyBody::Open(_) | ReplyBody::Done => false,
+            ReplyBody::Refusal(body) => is_push_back(self.status, body),
         }
     }
 

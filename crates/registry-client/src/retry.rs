@@ -71,6 +71,15 @@ pub(crate) fn judge_status(
     }
 }
 
+/// Whether an answer says that the host is asked too much, so that it is asked less at once.
+pub(crate) fn is_push_back(status: StatusCode, body: &ErrorBody) -> bool {
+    match status.as_u16() {
+        429 | 503 => true,
+        403 => is_rate_limit(body),
+        _ => false,
+    }
+}
+
 /// What became of a request without an answer. `host_has_answered`: the host gave an answer
 /// earlier in this process, so its name and its certificate are right.
 pub(crate) fn judge_failure(error: &HttpError, host_has_answered: bool) -> Verdict {
@@ -203,6 +212,21 @@ mod tests {
         let limited = words("You have exceeded a secondary rate limit. Please wait");
         assert_eq!(judge_status(forbidden, None, &limited), Verdict::Retry { pause: None });
         assert_eq!(judge_status(forbidden, None, &words("denied")), Verdict::Fatal);
+    }
+
+    #[test]
+    fn what_says_too_much_is_told_from_other_trouble() {
+        let check = |status: u16, text: &str, expected: bool| {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(is_push_back(status, &words(text)), expected, "{status} {text}");
+        };
+        check(429, "", true);
+        check(503, "", true);
+        check(403, "secondary rate limit", true);
+        check(403, "denied", false);
+        for status in [400, 404, 408, 500, 502, 504] {
+            check(status, "rate limit", false);
+        }
     }
 
     #[test]

@@ -232,7 +232,8 @@ impl BlobPush<'_> {
             Step::Done | Step::GiveUp(_) => return Ok(came(Outcome::Stored)),
         };
         let before = self.sent.load(Ordering::Relaxed);
-        let _large = if body_length > LARGE { self.client.host.limits.body().await } else { None };
+        // The largest blob goes first, not the one with the largest rest.
+        let call = if body_length > LARGE { call.large(self.source.size()) } else { call };
         let result = call.once().await;
         let moved = self.sent.load(Ordering::Relaxed) > before;
         let body = match (body_length, moved) {
