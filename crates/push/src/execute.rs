@@ -21,7 +21,9 @@ use crate::target::Target;
 /// How many blobs, and how many manifests, of one image are under way.
 const UNDER_WAY: usize = 16;
 /// How often what the registry says is missing is looked up and sent again, and how often it is put
-/// again while the registry is of two minds.
+/// again while the registry is of two minds: since there was last less missing than ever before, so
+/// that no count ends what moves forward. Counts they are because nothing failed on the way here. The
+/// registry contradicts itself, and what it says about it is worth more than minutes of asking again.
 pub(crate) const REPAIRS: u32 = 3;
 const SECOND_MINDS: u32 = 6;
 /// Before the first repair, then twice as long each time: replicas and caches of a registry may need
@@ -57,8 +59,9 @@ pub(crate) async fn repair(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<(), Failure> {
     let (repository, graph) = (target.client.repository(), target.graph());
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     let (mut repairs, mut second_minds) = (0, 0);
+    let mut fewest = usize::MAX;
     loop {
         let round = repairs + second_minds;
         reporter.report(Event::Repairing { repository });
@@ -72,6 +75,10 @@ pub(crate) async fn repair(
         let (policy, expectations) = target.policy();
         let again = plan(graph, repository, &found, &sibling, &[], policy, expectations)
             .map_err(Failure::Refused)?;
+        if again.blobs.len() < fewest {
+            fewest = again.blobs.len();
+            (repairs, second_minds, begun) = (0, 0, Instant::now());
+        }
         if again.blobs.is_empty() {
             second_minds += 1;
         } else {

@@ -15,7 +15,7 @@ use windlass_registry_client::auth::{
 };
 use windlass_registry_client::http::{Http, HttpConfig, TlsConfig};
 use windlass_registry_client::{ClientOptions, Transport};
-use windlass_testkit::{Image, TestRegistry};
+use windlass_testkit::{Call, Image, ImageBuilder, Layer, Modes, TestOptions, TestRegistry};
 
 /// How a test pushes. Limits are short: what must be given up is given up soon.
 #[derive(Clone)]
@@ -25,6 +25,9 @@ pub(crate) struct How {
     pub(crate) answer_timeout: Duration,
     pub(crate) chunk_size: Option<u64>,
     pub(crate) login: Option<(&'static str, &'static str)>,
+    /// A token for tokens instead of a password.
+    pub(crate) identity: bool,
+    pub(crate) jobs: usize,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) tag_policy: TagPolicy,
     /// The scheme, where it is not left to be found out.
@@ -43,6 +46,8 @@ impl Default for How {
             answer_timeout: Duration::from_secs(20),
             chunk_size: None,
             login: None,
+            identity: false,
+            jobs: 8,
             ca_file: None,
             tag_policy: TagPolicy::Move,
             transport: None,
@@ -60,7 +65,12 @@ impl How {
             None => Arc::new(CredentialChain(Vec::new())),
             Some((user, password)) => Arc::new(FixedCredential {
                 registry,
-                credential: Credential::basic(user, Secret::new(password.to_owned())),
+                credential: if self.identity {
+                    let username = Some(user.to_owned());
+                    Credential::IdentityToken { username, token: password.into() }
+                } else {
+                    Credential::basic(user, Secret::new(password.to_owned()))
+                },
                 origin: Origin::new("the test"),
             }),
         };
@@ -81,6 +91,7 @@ impl How {
                 transport: how.transport.unwrap_or_else(|| Transport::default_for(registry)),
                 retry_for: how.retry_for,
                 chunk_size: how.chunk_size,
+                jobs: how.jobs,
                 ..ClientOptions::default()
             }),
             journal: self.journal.clone(),
@@ -167,4 +178,29 @@ pub(crate) fn tags(finished: &Finished) -> Vec<TagStatus> {
 #[track_caller]
 pub(crate) fn failure(finished: &Finished) -> &Failure {
     finished.failure.as_ref().expect("it was pushed")
+}
+
+/// An image whose layer goes by PUT alone.
+pub(crate) fn small() -> Image {
+    ImageBuilder::new(1).layers(1, 5_000_000).build()
+}
+
+/// An image whose layer is large enough to go by PATCH.
+pub(crate) fn large() -> Image {
+    ImageBuilder::new(2).layer(Layer::sparse(40 << 20)).build()
+}
+
+/// A registry that is odd as a whole.
+pub(crate) fn with_modes(modes: Modes) -> TestRegistry {
+    TestRegistry::start(TestOptions { modes, ..TestOptions::default() })
+}
+
+/// All bytes of an image's blobs: what a registry gets where nothing is sent again.
+pub(crate) fn size(image: &Image) -> u64 {
+    image.blobs().iter().map(|blob| blob.size).sum()
+}
+
+/// How many requests of these kinds a registry got.
+pub(crate) fn counts<const N: usize>(registry: &TestRegistry, calls: [Call; N]) -> [usize; N] {
+    calls.map(|call| registry.calls(call).len())
 }

@@ -1,12 +1,9 @@
 //! Hosts that are not there, uploads that go on elsewhere, redirects.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_push::FailureClass;
-use windlass_testkit::{
-    Auth, Call, Image, ImageBuilder, TestCa, TestOptions, TestRegistry, TlsOptions, on,
-};
+use windlass_testkit::{Auth, Call, Image, ImageBuilder, TestOptions, TestRegistry, on};
 
 use crate::harness::*;
 
@@ -48,20 +45,6 @@ fn with_elsewhere() -> (TestRegistry, TestRegistry, How) {
 }
 
 #[tokio::test]
-async fn an_upload_at_another_host_goes_without_credentials() {
-    let (registry, elsewhere, how) = with_elsewhere();
-    // The session is the first server's: the other knows nothing of it and says so.
-    registry.fault(on(Call::UploadPost).location_at(&elsewhere.url()));
-    let finished = how.push(&registry.host(), &image(), &["v1"]).await;
-    assert!(finished.failure.is_some());
-    let puts = elsewhere.calls(Call::UploadPut);
-    assert!(!puts.is_empty());
-    assert!(elsewhere.log().iter().all(|logged| logged.authorization.is_none()));
-    assert!(registry.log().iter().any(|logged| logged.authorization.is_some()));
-    assert_eq!(registry.calls(Call::TagPut).len(), 0);
-}
-
-#[tokio::test]
 async fn the_words_of_another_host_are_not_told() {
     let (registry, elsewhere, how) = with_elsewhere();
     registry.fault(on(Call::UploadPost).location_at(&elsewhere.url()));
@@ -72,86 +55,6 @@ async fn the_words_of_another_host_are_not_told() {
     assert_failed(&finished, FailureClass::Authentication, "403");
     let told = format!("{} {:?}", failure(&finished), finished);
     assert!(!told.contains("hunter2"), "{told}");
-}
-
-#[tokio::test]
-async fn an_upload_does_not_go_on_without_tls() {
-    let ca = Arc::new(TestCa::new());
-    let tls = Some(TlsOptions::new(&ca));
-    let registry = TestRegistry::start(TestOptions { tls, ..TestOptions::default() });
-    let plain = TestRegistry::plain();
-    registry.fault(on(Call::UploadPost).location_at(&plain.url()));
-    let how = How { ca_file: Some(ca.pem_file()), ..How::default() };
-    let finished = how.push(&registry.host(), &image(), &["v1"]).await;
-    assert_failed(&finished, FailureClass::Rejected, "without TLS");
-    assert_eq!(plain.log().len(), 0);
-}
-
-#[tokio::test]
-async fn a_redirect_to_another_host_goes_without_credentials() {
-    let (registry, elsewhere, how) = with_elsewhere();
-    registry.fault(on(Call::UploadPost).redirect(307, &elsewhere.url()));
-    let finished = how.push(&registry.host(), &image(), &["v1"]).await;
-    assert!(elsewhere.log().iter().all(|logged| logged.authorization.is_none()));
-    assert_eq!(elsewhere.calls(Call::UploadPut).len(), 3);
-    // The blobs are elsewhere, so the manifest must not be taken as complete by us; the registry
-    // takes it, and the monitor says what that is worth.
-    assert!(finished.failure.is_none());
-    assert!(!registry.violations().is_empty());
-}
-
-#[tokio::test]
-async fn a_redirect_to_itself_takes_the_body_along() {
-    let registry = TestRegistry::plain();
-    for call in [Call::UploadPost, Call::UploadPut, Call::ManifestPut, Call::TagPut] {
-        registry.fault(on(call).once().redirect(307, ""));
-        registry.fault(on(call).skip(1).once().redirect(308, ""));
-    }
-    let finished = push(&registry, &image(), &["v1", "v2"]).await;
-    assert_pushed(&finished, &registry, &image(), &["v1", "v2"]);
-}
-
-#[tokio::test]
-async fn a_redirect_that_would_turn_a_write_into_a_read_is_an_error() {
-    let registry = TestRegistry::plain();
-    registry.fault(on(Call::ManifestPut).redirect(302, ""));
-    let finished = push(&registry, &image(), &["v1"]).await;
-    assert_failed(&finished, FailureClass::Rejected, "would turn it into a GET");
-    assert_eq!(registry.calls(Call::TagPut).len(), 0);
-}
-
-#[tokio::test]
-async fn locations_are_used_as_they_are() {
-    let relative = TestRegistry::plain();
-    relative.fault(on(Call::UploadPost).relative_location());
-    let finished = push(&relative, &image(), &["v1"]).await;
-    assert_pushed(&finished, &relative, &image(), &["v1"]);
-
-    let absolute = TestRegistry::plain();
-    absolute.fault(on(Call::UploadPost).location_at(&absolute.url()));
-    let finished = push(&absolute, &image(), &["v1"]).await;
-    assert_pushed(&finished, &absolute, &image(), &["v1"]);
-
-    // Opaque queries keep their bytes, long ones too.
-    let opaque = TestRegistry::plain();
-    let state = format!("?_state=a%2Bb%3D%3D&x=&y={}", "Z9-_~".repeat(800));
-    let query = state.clone();
-    opaque.fault(on(Call::UploadPost).garble(move |_, reply| {
-        let location = reply.headers.get("location").unwrap().to_str().unwrap().to_owned();
-        reply.headers.insert("location", format!("{location}{query}").parse().unwrap());
-    }));
-    let finished = push(&opaque, &image(), &["v1"]).await;
-    assert_pushed(&finished, &opaque, &image(), &["v1"]);
-    let puts = opaque.calls(Call::UploadPut);
-    assert!(puts.iter().all(|put| put.path.contains(&format!("{state}&digest=sha256:"))));
-}
-
-#[tokio::test]
-async fn an_upload_without_a_location_is_an_error_that_says_so() {
-    let registry = TestRegistry::plain();
-    registry.fault(on(Call::UploadPost).without_header("location"));
-    let finished = push(&registry, &image(), &["v1"]).await;
-    assert_failed(&finished, FailureClass::Rejected, "without a Location");
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use windlass_push::FailureClass;
 use windlass_registry_client::Transport;
 use windlass_testkit::{
-    Auth, Bearer, Call, Image, ImageBuilder, Layer, RealOptions, RealRegistry, Scope, Signer,
-    TestCa, TestOptions, TestRegistry, TlsOptions, TokenOptions, TokenServer, on,
+    Auth, Bearer, Call, Image, ImageBuilder, Layer, RealOptions, RealRegistry, Signer, TestCa,
+    TestOptions, TestRegistry, TlsOptions, TokenOptions, TokenServer, on,
 };
 
 use crate::harness::*;
@@ -105,30 +105,6 @@ async fn a_token_that_is_revoked_in_the_middle_is_renewed() {
 }
 
 #[tokio::test]
-async fn a_401_on_a_body_is_survived() {
-    let large = ImageBuilder::new(2).layer(Layer::sparse(40 << 20)).build();
-    let small = ImageBuilder::new(3).layers(1, 500_000).build();
-    for (image, call, read) in [
-        (&small, Call::UploadPut, 0),
-        (&small, Call::UploadPut, 100_000),
-        (&large, Call::UploadPatch, 0),
-        (&large, Call::UploadPatch, 5_000_000),
-    ] {
-        let tokens = token_server();
-        let registry = behind(&tokens);
-        let challenge = format!(
-            "Bearer realm=\"{}\",service=\"registry\",error=\"invalid_token\"",
-            tokens.realm()
-        );
-        let refusal = on(call).once().answer(401).header("www-authenticate", &challenge);
-        registry.fault(refusal.after_bytes(read));
-        let finished = as_me().push(&registry.host(), image, &["v1"]).await;
-        assert_pushed(&finished, &registry, image, &["v1"]);
-        assert_eq!(tokens.requests().len(), 2, "one more for the one refused");
-    }
-}
-
-#[tokio::test]
 async fn what_was_taken_with_a_401_is_asked_after_and_not_sent_again() {
     let tokens = token_server();
     let registry = behind(&tokens);
@@ -160,19 +136,6 @@ async fn tokens_that_run_out_are_renewed_ahead() {
     assert_pushed(&finished, &registry, &image(), &["v1", "v2"]);
     let refused = registry.log().iter().filter(|logged| logged.status == Some(401)).count();
     assert!(refused <= 10, "only those of the first burst: {refused}");
-}
-
-#[tokio::test]
-async fn a_token_for_less_than_was_asked_is_a_refusal_with_words() {
-    let tokens = TokenServer::start(TokenOptions {
-        users: users(),
-        granted: vec![Scope::parse("repository:app:pull").unwrap()],
-        ..TokenOptions::default()
-    });
-    let registry = behind(&tokens);
-    let finished = as_me().push(&registry.host(), &image(), &["v1"]).await;
-    assert_failed(&finished, FailureClass::Authentication, "app");
-    assert!(tokens.requests().len() <= 3, "{:?}", tokens.requests());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@
 mod at_once;
 mod blobs;
 mod counts;
+mod faults;
 mod harness;
 mod hosts;
 mod layouts;
@@ -27,4 +28,3 @@ mod rollback;
 mod several;
 mod tags;
 mod verify;
-mod waiting;

@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use windlass_push::FailureClass;
 use windlass_testkit::{Call, Image, ImageBuilder, IndexBuilder, TestOptions, TestRegistry, on};
@@ -22,41 +21,6 @@ async fn a_lost_reply_to_a_manifest_is_asked_after() {
     let finished = push(&registry, &image(), &["v1"]).await;
     assert_pushed(&finished, &registry, &image(), &["v1"]);
     assert_eq!(registry.calls(Call::ManifestPut).len(), 1);
-}
-
-#[tokio::test]
-async fn a_registry_that_stored_something_else_is_caught_before_any_tag() {
-    let registry = TestRegistry::plain();
-    let wrong = windlass_oci::Digest::sha256(b"something else");
-    registry.fault(on(Call::ManifestPut).with_header("docker-content-digest", wrong.as_str()));
-    let finished = push(&registry, &image(), &["v1"]).await;
-    assert_failed(&finished, FailureClass::Rejected, "it stored sha256:");
-    assert_eq!(registry.calls(Call::TagPut).len(), 0);
-}
-
-#[tokio::test]
-async fn a_registry_without_digest_headers_is_fine() {
-    let registry = TestRegistry::plain();
-    for call in [Call::ManifestPut, Call::ManifestHead, Call::TagPut, Call::UploadPut] {
-        registry.fault(on(call).without_header("docker-content-digest"));
-    }
-    let finished = push(&registry, &image(), &["v1"]).await;
-    assert_pushed(&finished, &registry, &image(), &["v1"]);
-    let again = push(&registry, &image(), &["v1"]).await;
-    assert_pushed(&again, &registry, &image(), &["v1"]);
-    assert_eq!(tags(&again), [windlass_push::TagStatus::Unchanged]);
-}
-
-#[tokio::test]
-async fn what_is_missing_after_all_is_looked_up_and_sent() {
-    // Refuses incomplete manifests, and says of a blob that it is there when it is not.
-    let registry =
-        TestRegistry::start(TestOptions { refuses_incomplete: true, ..TestOptions::default() });
-    let image = image();
-    registry.fault(on(Call::BlobHead).digest(&image.blobs()[1].digest).once().status(200));
-    let finished = push(&registry, &image, &["v1"]).await;
-    assert_pushed(&finished, &registry, &image, &["v1"]);
-    assert_eq!(registry.calls(Call::ManifestPut).len(), 2);
 }
 
 #[tokio::test]
@@ -78,54 +42,6 @@ async fn a_tag_that_is_refused_for_missing_parts_again_is_tried_again_but_not_fo
         registry.fault(missing.refuse(404, "MANIFEST_BLOB_UNKNOWN", "blob unknown"));
         let finished = push(&registry, &image(), &["v1"]).await;
         assert_eq!(finished.failure.is_none(), is_pushed, "{times}");
-    }
-}
-
-#[tokio::test]
-async fn what_is_never_there_is_not_sent_for_ever() {
-    let registry = TestRegistry::plain();
-    let rule = registry.fault(on(Call::ManifestPut).refuse(
-        400,
-        "MANIFEST_BLOB_UNKNOWN",
-        "blob unknown to registry",
-    ));
-    let how = How { retry_for: Duration::from_millis(500), ..How::default() };
-    let finished = how.push(&registry.host(), &image(), &["v1"]).await;
-    assert_failed(&finished, FailureClass::Rejected, "blob unknown to registry");
-    // At once, and while time lasts: everything is there, so the registry may change its mind.
-    assert!((2..=6).contains(&rule.fired()), "{}", rule.fired());
-    assert_eq!(registry.calls(Call::TagPut).len(), 0);
-}
-
-#[tokio::test]
-async fn a_rejected_manifest_is_not_put_again() {
-    for (status, words) in [(413, "too large"), (415, "unknown type"), (400, "no layers")] {
-        let registry = TestRegistry::plain();
-        let rule = registry.fault(on(Call::ManifestPut).refuse(status, "MANIFEST_INVALID", words));
-        let finished = push(&registry, &image(), &["v1"]).await;
-        assert_failed(&finished, FailureClass::Rejected, words);
-        assert_eq!(rule.fired(), 1);
-    }
-}
-
-#[tokio::test]
-async fn junk_in_an_error_body_is_bounded_and_the_status_decides() {
-    let html = "<html><head><title>413 Request Entity Too Large</title></head></html>".to_owned();
-    let junk = [
-        html,
-        "x".repeat(10 << 20),
-        String::new(),
-        r#"{"errors":[{"code":"DENIED","mess"#.to_owned(),
-        r#"{"errors":null}"#.to_owned(),
-        "\u{1b}[31mred\u{7}".to_owned(),
-    ];
-    for body in junk {
-        let registry = TestRegistry::plain();
-        registry.fault(on(Call::ManifestPut).answer(400).body(body));
-        let finished = push(&registry, &image(), &["v1"]).await;
-        assert_failed(&finished, FailureClass::Rejected, "400");
-        let words = failure(&finished).to_string();
-        assert!(words.len() < 2000 && !words.contains('\u{1b}'), "{words}");
     }
 }
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use windlass_push::TagStatus::{Created, Failed, Skipped};
 use windlass_push::{FailureClass, Interrupt, Outcome, Silent, TagStatus};
-use windlass_testkit::{
-    Call, Gate, Image, ImageBuilder, Layer, Modes, Mount, TestOptions, TestRegistry, on,
-};
+use windlass_testkit::{Call, Gate, Image, ImageBuilder, Layer, TestRegistry, on};
 
 use crate::harness::*;
 
@@ -16,10 +14,6 @@ fn image() -> Image {
 
 fn names(registry: &TestRegistry, names: &[&str]) -> Vec<String> {
     names.iter().map(|name| format!("{}/{name}", registry.host())).collect()
-}
-
-fn size(image: &Image) -> u64 {
-    image.blobs().iter().map(|blob| blob.size).sum()
 }
 
 #[tokio::test]
@@ -38,41 +32,6 @@ async fn a_blob_goes_to_a_host_once_and_is_mounted_further() {
     let mounted: u64 =
         finished.receipts[0].repositories.iter().map(|receipt| receipt.blobs.mounted).sum();
     assert_eq!(mounted, 2 * 4);
-}
-
-#[tokio::test]
-async fn where_nothing_can_be_mounted_it_is_sent() {
-    let refuses = |status: u16| Mount::Refuses(status.try_into().unwrap());
-    let mounts = [Mount::StartsUpload, refuses(401), refuses(403), refuses(404), refuses(405)];
-    for mount in mounts {
-        let registry = TestRegistry::start(TestOptions {
-            modes: Modes { mount, ..Modes::default() },
-            ..TestOptions::default()
-        });
-        let how = How::default();
-        let job = how.job(&image(), &names(&registry, &["a", "b"]), &["v1"]).await;
-        let finished = in_time(how.pusher(&registry.host()).push(job)).await;
-        assert!(finished.failure.is_none(), "{mount:?}: {:?}", finished.failure);
-        assert!(registry.has_image("a", &image()) && registry.has_image("b", &image()));
-        assert_eq!(registry.bytes_uploaded(), 2 * size(&image()));
-        // An upload that was begun instead of a mount is gone on with.
-        let begun_anew = if mount == Mount::StartsUpload { 0 } else { 4 };
-        assert_eq!(registry.calls(Call::UploadPost).len(), 4 + begun_anew, "{mount:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_mount_that_was_only_said_is_made_good_when_the_registry_misses_it() {
-    let registry = TestRegistry::start(TestOptions {
-        modes: Modes { mount: Mount::Pretends, ..Modes::default() },
-        refuses_incomplete: true,
-        ..TestOptions::default()
-    });
-    let how = How::default();
-    let job = how.job(&image(), &names(&registry, &["a", "b"]), &["v1"]).await;
-    let finished = in_time(how.pusher(&registry.host()).push(job)).await;
-    assert!(finished.failure.is_none(), "{:?}", finished.failure);
-    assert!(registry.has_image("b", &image()));
 }
 
 #[tokio::test]

@@ -28,35 +28,6 @@ fn soon() -> How {
 }
 
 #[tokio::test]
-async fn a_refused_tag_ends_it_and_those_after_it_are_never_tried() {
-    for (status, code) in REFUSALS {
-        let registry = TestRegistry::plain();
-        registry.fault(on(Call::TagPut).tag("v2").refuse(status, code, "it is immutable"));
-        let finished = push(&registry, &image(), &["v1", "v2", "v3"]).await;
-        assert_failed(&finished, FailureClass::Tag, "it is immutable");
-        assert_eq!(tags(&finished), [Created, Failed, Skipped], "{status}");
-        assert_eq!(registry.tag("app", "v1").as_ref(), Some(image().digest()));
-        assert_eq!(registry.tag("app", "v3"), None);
-        assert_eq!(registry.calls(Call::TagPut).len(), 2);
-        assert!(failure(&finished).hint().unwrap().contains("by its digest"));
-    }
-}
-
-#[tokio::test]
-async fn a_refused_tag_that_names_the_image_already_is_no_failure() {
-    for (status, code) in REFUSALS {
-        let registry = TestRegistry::plain();
-        // Asked first it does not tell, as registries do that let nobody read.
-        registry.fault(on(Call::ManifestHead).tag("v1").once().answer(403));
-        let refused = registry.fault(on(Call::TagPut).refuse(status, code, "immutable"));
-        registry.seed("app", &image(), Some("v1"));
-        let finished = push(&registry, &image(), &["v1"]).await;
-        assert_pushed(&finished, &registry, &image(), &["v1"]);
-        assert_eq!(refused.fired(), 1, "{status} {code}");
-    }
-}
-
-#[tokio::test]
 async fn a_refused_manifest_that_is_there_already_is_no_failure() {
     for (status, code) in REFUSALS {
         let registry = TestRegistry::plain();

@@ -130,6 +130,8 @@ impl BlobPush<'_> {
             if upload.furthest() > furthest {
                 furthest = upload.furthest();
                 patience.moved_forward();
+                // A token may run out as often as it likes in a body that moves forward.
+                self.logins_renewed = 0;
             }
             match &next.step {
                 Step::Done => {
@@ -305,6 +307,7 @@ impl BlobPush<'_> {
         let kind = reply.into_error_kind();
         let has = |code: &str| matches!(&kind, ErrorKind::Answer { body, .. } if body.has(code));
         let outcome = match (step, status) {
+            (Step::Patch { .. }, 500) => Outcome::PatchFailed,
             _ if verdict != Verdict::Fatal && body == Sent::Nothing => Outcome::Untouched,
             _ if verdict != Verdict::Fatal || login_renewed => Outcome::Broken,
             // Some never answer questions and take pushes all the same, see `Presence::Unknown`.
@@ -317,6 +320,8 @@ impl BlobPush<'_> {
             (_, 416) if says_too_large(&kind) => Outcome::TooLarge,
             (_, 416) => Outcome::OutOfStep,
             (Step::Ask { .. }, 400..=499) => Outcome::SessionGone,
+            // No session is lost where the repository is: no repetition brings that into being.
+            (Step::Put { .. } | Step::Patch { .. }, 404) if has("NAME_UNKNOWN") => Outcome::Refused,
             (Step::Put { .. } | Step::Patch { .. }, 404 | 409) => Outcome::SessionGone,
             // Nexus says so to the slower of two that push one blob,
             // <https://github.com/sonatype/nexus-public/issues/967>.

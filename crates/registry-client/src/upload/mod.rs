@@ -28,9 +28,9 @@ pub(crate) struct Upload {
     furthest: u64,
     /// Complaints in a row that the session is elsewhere.
     idle_answers: u32,
-    /// Answers that threw it back since it was last further than ever before.
-    setbacks: u32,
     bad_digests: u32,
+    /// How often in a row PATCH was answered by a failure of the registry itself.
+    failed_patches: u32,
     /// The next look whether the blob is there decides.
     doubted: bool,
     /// The session is from an earlier process and has not answered yet: how often more it is asked.
@@ -157,6 +157,8 @@ pub(crate) enum Outcome {
     BadDigest,
     /// PATCH is not to be had.
     NoPatch,
+    /// 500 to a PATCH: it passes, or is how a registry says that it takes no such thing.
+    PatchFailed,
     /// A refusal of the last request, or an odd success: it stands if the blob is not there.
     Doubtful,
     /// No answer, or one that says nothing: the connection broke, a gateway failed.
@@ -172,10 +174,13 @@ const LEAST_CHUNK: u64 = 1 << 20;
 /// `OCI-Chunk-Min-Length` above this is nonsense: the blob goes whole.
 const LARGEST_LEAST: u64 = 1 << 30;
 /// After so many complaints in a row that it is elsewhere, the session is given up for a new one.
+/// The upload is not: what is thrown back waits, and ends when patience does.
 const IDLE_ANSWERS: u32 = 2;
-/// After so many answers that threw it back the registry's last word stands.
-const SETBACKS: u32 = 5;
-/// How often the registry may complain of the digest before it is believed.
+/// After so many failures of PATCH in a row the blob goes whole, which asks less of a registry.
+const FAILED_PATCHES: u32 = 3;
+/// How often the registry may complain of the digest before it is believed. A count, and not a
+/// time: it has had all the bytes twice, which our own file has been hashed to be right, and a
+/// third time costs a whole blob again.
 const BAD_DIGESTS: u32 = 2;
 /// How often a session from an earlier process is asked again where there was no answer.
 const ASKS_AGAIN: u32 = 2;
@@ -193,8 +198,8 @@ impl Upload {
             whole_only: options.whole_only,
             furthest: 0,
             idle_answers: 0,
-            setbacks: 0,
             bad_digests: 0,
+            failed_patches: 0,
             doubted: false,
             asks_left: None,
         }
@@ -241,6 +246,7 @@ impl Upload {
                 at_once(Step::Check)
             }
             Outcome::NoPatch => self.no_patch(),
+            Outcome::PatchFailed => self.patch_failed(step),
             Outcome::OutOfStep => self.out_of_step(step),
             Outcome::SessionGone => self.session_gone(step),
             Outcome::TooLarge => self.too_large(step),
@@ -366,6 +372,7 @@ impl Upload {
             _ => to,
         };
         self.idle_answers = 0;
+        self.failed_patches = 0;
         self.reached();
         at_once(self.send())
     }
@@ -377,12 +384,12 @@ impl Upload {
             return at_once(Step::Open);
         };
         let (Some(received), known) = (received, session.offset) else {
-            return self.set_back(Upload::restart);
+            return self.restart();
         };
         // After a wrong digest nothing that a session says of itself is believed: Quay's is one
         // byte too many, <https://github.com/quay/quay/blob/01863755/endpoints/v2/blob.py>.
         if received < known || received > sent || self.bad_digests > 0 {
-            return self.set_back(Upload::restart);
+            return self.restart();
         }
         if let Some(location) = location {
             session.location = location;
@@ -409,9 +416,9 @@ impl Upload {
             Step::Put { .. } | Step::Patch { .. } => {
                 self.idle_answers += 1;
                 let again = self.idle_answers > IDLE_ANSWERS;
-                waiting(self.set_back(|upload| if again { upload.restart() } else { upload.ask() }))
+                waiting(if again { self.restart() } else { self.ask() })
             }
-            _ => self.set_back(Upload::restart),
+            _ => waiting(self.restart()),
         }
     }
 
@@ -419,11 +426,11 @@ impl Upload {
         match step {
             // GHCR says so to a PUT sent twice although the first was carried out,
             // <https://github.com/GoogleContainerTools/jib/issues/4301>.
-            Step::Put { .. } => waiting(self.set_back(|upload| {
-                upload.session = None;
-                at_once(Step::Check)
-            })),
-            Step::Patch { .. } => waiting(self.set_back(Upload::restart)),
+            Step::Put { .. } => {
+                self.session = None;
+                after_a_while(Step::Check)
+            }
+            Step::Patch { .. } => waiting(self.restart()),
             // It broke before, and that was waited for.
             _ => self.restart(),
         }
@@ -466,22 +473,20 @@ impl Upload {
         self.restart()
     }
 
-    /// Notes how far it is.
-    fn reached(&mut self) {
-        let offset = self.offset();
-        if offset > self.furthest {
-            self.furthest = offset;
-            self.setbacks = 0;
+    /// Tries it without PATCH, if only for this blob: what a host can do is not learned from this.
+    fn patch_failed(&mut self, step: &Step) -> Next {
+        self.failed_patches += 1;
+        if self.failed_patches < FAILED_PATCHES || self.ceiling.is_some() {
+            return self.broken(step);
         }
+        self.chunk = None;
+        self.options.stream_above = u64::MAX;
+        waiting(self.restart())
     }
 
-    /// Goes on with `next` after an answer that threw it back, unless there were too many of them.
-    fn set_back(&mut self, next: impl FnOnce(&mut Upload) -> Next) -> Next {
-        self.setbacks += 1;
-        if self.setbacks > SETBACKS {
-            return at_once(Step::GiveUp(GiveUp::Refused));
-        }
-        next(self)
+    /// Notes how far it is.
+    fn reached(&mut self) {
+        self.furthest = self.furthest.max(self.offset());
     }
 
     fn ask(&mut self) -> Next {
@@ -508,8 +513,7 @@ fn after_a_while(step: Step) -> Next {
 }
 
 fn waiting(next: Next) -> Next {
-    let wait = !matches!(next.step, Step::GiveUp(_));
-    Next { wait, ..next }
+    Next { wait: true, ..next }
 }
 
 /// Reads the `Range` header of an upload: how many bytes the session has.

@@ -190,15 +190,16 @@ fn out_of_step_asks_but_not_for_ever() {
 }
 
 #[test]
-fn sessions_are_not_lost_for_ever() {
+fn a_session_that_is_lost_again_and_again_is_begun_anew_as_long_as_patience_lasts() {
     use Outcome::*;
     let round = [opened("/a"), SessionGone];
-    let outcomes: Vec<Outcome> = round.into_iter().cycle().take(12).collect();
-    let expected = format!("open {}patch/a@0+10 Refused", "patch/a@0+10 ~open ".repeat(5));
+    let outcomes: Vec<Outcome> = round.into_iter().cycle().take(40).collect();
+    let expected = format!("open{}", " patch/a@0+10 ~open".repeat(20));
     check(10, STREAM, &outcomes, &expected);
 }
 
-/// Whatever comes back, as often as it likes: it ends, or it waits.
+/// Whatever comes back, as often as it likes: it ends, or it waits, and who waits is told when
+/// patience is at its end.
 #[test]
 fn no_circle_of_answers_goes_round_for_ever_without_waiting() {
     use Outcome::*;
@@ -218,16 +219,18 @@ fn no_circle_of_answers_goes_round_for_ever_without_waiting() {
         for circle in circles {
             let mut upload = Upload::new(40 << 20, options);
             let mut next = upload.start();
-            let mut without_waiting = 0;
+            let (mut without_waiting, mut waits) = (0, 0);
             for outcome in circle.iter().cycle().take(1000) {
                 if matches!(next.step, Step::Done | Step::GiveUp(_)) {
                     break;
                 }
                 without_waiting = if next.wait { 0 } else { without_waiting + 1 };
+                waits += u32::from(next.wait);
                 assert!(without_waiting < 50, "{options:?} {circle:?}");
                 next = upload.next(&next.step, outcome.clone());
             }
-            assert!(matches!(next.step, Step::Done | Step::GiveUp(_)), "{options:?} {circle:?}");
+            let has_ended = matches!(next.step, Step::Done | Step::GiveUp(_));
+            assert!(has_ended || waits >= 20, "{options:?} {circle:?}");
         }
     }
 }
@@ -257,6 +260,40 @@ fn without_patch_it_goes_whole_or_not_at_all() {
     check(10, chunks(4), &[opened("/a"), NoPatch, opened("/b")], "open patch/a@0+4r open put/b@0");
     let known = UploadOptions { whole_only: true, ..chunks(4) };
     check(10, known, &[opened("/a")], "open put/a@0");
+}
+
+#[test]
+fn where_patch_fails_again_and_again_the_blob_goes_whole() {
+    use Outcome::*;
+    check(
+        10,
+        chunks(4),
+        &[opened("/a"), taken(4), PatchFailed, status(4), PatchFailed, status(4), PatchFailed]
+            .into_iter()
+            .chain([opened("/b"), Stored])
+            .collect::<Vec<_>>(),
+        "open patch/a@0+4r patch/a@4+4r ~ask/a patch/s@4+4r ~ask/s patch/s@4+4r ~open put/b@0 done",
+    );
+    // One that is taken between them shows that it is to be had.
+    check(
+        20,
+        chunks(4),
+        &[opened("/a"), PatchFailed, status(0), PatchFailed, status(0), taken(4), PatchFailed],
+        "open patch/a@0+4r ~ask/a patch/s@0+4r ~ask/s patch/s@0+4r patch/s@4+4r ~ask/s",
+    );
+    // Where bodies are limited nothing but chunks is left.
+    let opened = |location: &str| opened(location);
+    let failed = [PatchFailed, status(0)];
+    let outcomes: Vec<_> = [opened("/a"), TooLarge, opened("/b")]
+        .into_iter()
+        .chain(failed.into_iter().cycle().take(8))
+        .collect();
+    let mut upload = Upload::new(8 << 20, WHOLE);
+    let mut next = upload.start();
+    for outcome in outcomes {
+        next = upload.next(&next.step, outcome);
+    }
+    assert!(matches!(next.step, Step::Patch { .. }), "{next:?}");
 }
 
 #[test]
