@@ -217,6 +217,14 @@ async fn f48_crash_restart() {
     for place in 0..requests {
         for after_work in [false, true] {
             let registry = TestRegistry::plain();
+            let how = How::default();
+            let pusher = how.pusher(&registry.host());
+            let silent = || std::sync::Arc::new(windlass_push::Silent);
+            let job = how.job(&image, &[format!("{}/app", registry.host())], &["v1"]).await;
+            let jobs = [job];
+            // A host that never answered is not waited for as long.
+            let planned = pusher.plan_only(&jobs, silent(), std::future::pending()).await;
+            assert!(planned.failure.is_none());
             let when = on_any(&[]).skip(place).once();
             let gone =
                 registry.fault(if after_work { when.vanish_after_work() } else { when.vanish() });
@@ -227,7 +235,8 @@ async fn f48_crash_restart() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 registry.come_back();
             };
-            let (finished, ()) = tokio::join!(push(&registry, &image, &["v1"]), come_back);
+            let pushing = in_time(pusher.push_all(&jobs, silent(), std::future::pending()));
+            let (finished, ()) = tokio::join!(pushing, in_time(come_back));
             assert_pushed(&finished, &registry, &image, &["v1"]);
             // At most what was on its way goes again.
             assert!(registry.bytes_uploaded() <= 2 * size(&image), "at {place}");
