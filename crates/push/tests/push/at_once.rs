@@ -44,7 +44,7 @@ async fn root_and_tags_go_in_one_request() {
 }
 
 #[tokio::test]
-async fn what_the_answer_leaves_out_goes_one_by_one() {
+async fn f47_what_the_answer_leaves_out_goes_one_by_one() {
     for (most, expected) in [(0, (1, 3)), (1, (1, 2)), (2, (1, 1))] {
         let registry = registry(most);
         let finished = at_once(&registry.host(), &TAGS).await;
@@ -57,7 +57,7 @@ async fn what_the_answer_leaves_out_goes_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_registry_that_refuses_the_question_gets_the_root_and_then_the_tags() {
+async fn f47_a_registry_that_refuses_the_question_gets_the_root_and_then_the_tags() {
     for status in [400, 404, 414] {
         let registry = registry(usize::MAX);
         let asked = |head: &windlass_testkit::Head| head.path.contains("tag=");

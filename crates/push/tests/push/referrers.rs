@@ -97,7 +97,7 @@ async fn no_tag_is_set_where_a_referrer_cannot_be_brought() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_api_the_fall_back_tag_is_added_to() {
+async fn f40_where_there_is_no_api_the_fall_back_tag_is_added_to() {
     let registry = without_api();
     let image = image();
     let (one, two) = (about(&image, "a/one"), about(&image, "a/two"));
@@ -123,7 +123,7 @@ async fn where_there_is_no_api_the_fall_back_tag_is_added_to() {
 }
 
 #[tokio::test]
-async fn an_entry_that_somebody_overwrites_is_added_again() {
+async fn f40_an_entry_that_somebody_overwrites_is_added_again() {
     let registry = without_api();
     let image = image();
     let one = about(&image, "a/one");
@@ -152,7 +152,7 @@ async fn an_entry_that_somebody_overwrites_is_added_again() {
 }
 
 #[tokio::test]
-async fn a_list_is_written_only_over_what_was_read_where_that_can_be_asked_for() {
+async fn f40_a_list_is_written_only_over_what_was_read_where_that_can_be_asked_for() {
     let image = image();
     let reference = fallback_tag(image.digest());
     let registry = without_api();
@@ -185,7 +185,7 @@ async fn a_list_that_never_holds_is_given_up_on() {
 }
 
 #[tokio::test]
-async fn what_is_no_list_is_left_alone() {
+async fn f40_what_is_no_list_is_left_alone() {
     let image = image();
     let reference = fallback_tag(image.digest());
     // GitLab gives the subject itself under this name.

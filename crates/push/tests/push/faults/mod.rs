@@ -44,14 +44,14 @@
 //! | F37 | misses a blob after all | [`manifests::f37_manifest_blob_unknown_eventual`] |
 //! | F38 | has immutable tags | [`manifests::f38_immutable_tag`] |
 //! | F39 | refuses the manifest for good | [`manifests::f39_manifest_refused`] |
-//! | F40 | knows no referrers | see `referrers` |
+//! | F40 | knows no referrers, or has a list that others write too | `f40_…` in [`referrers`](crate::referrers) |
 //! | F41 | gets one blob from two at once | [`bodies::f41_concurrent_same_blob`] |
 //! | F42 | is read-only, full, or has no such repository | [`manifests::f42_read_only`] |
 //! | F43 | answers junk | [`manifests::f43_junk_errors`] |
 //! | F44 | warns without end | [`manifests::f44_warning_spam`] |
 //! | F45 | closes after each answer, or sends 1xx | [`bodies::f45_connection_close`] |
 //! | F46 | refuses to end a session | [`uploads::f46_cancel_rejected`] |
-//! | F47 | ignores `?tag=` | see `tags` |
+//! | F47 | ignores `?tag=`, in part or whole, or refuses it | `f47_…` in [`at_once`](crate::at_once) |
 //! | F48 | crashes and comes back | [`manifests::f48_crash_restart`] |
 //!
 //! Of F34 a single POST with the body is never sent, and of F45 HTTP/2 is not spoken, so that no
