@@ -320,8 +320,6 @@ impl BlobPush<'_> {
             (_, 416) if says_too_large(&kind) => Outcome::TooLarge,
             (_, 416) => Outcome::OutOfStep,
             (Step::Ask { .. }, 400..=499) => Outcome::SessionGone,
-            // No session is lost where the repository is: no repetition brings that into being.
-            (Step::Put { .. } | Step::Patch { .. }, 404) if has("NAME_UNKNOWN") => Outcome::Refused,
             (Step::Put { .. } | Step::Patch { .. }, 404 | 409) => Outcome::SessionGone,
             // Nexus says so to the slower of two that push one blob,
             // <https://github.com/sonatype/nexus-public/issues/967>.

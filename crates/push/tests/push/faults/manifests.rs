@@ -139,7 +139,6 @@ async fn f42_read_only() {
         (Call::UploadPost, 403, "DENIED", FailureClass::Authentication, "right to push"),
         (Call::UploadPost, 401, "UNAUTHORIZED", FailureClass::Authentication, "log in"),
         (Call::UploadPut, 403, "DENIED", FailureClass::Authentication, "right to push"),
-        (Call::UploadPut, 404, "NAME_UNKNOWN", FailureClass::Rejected, "does not create it"),
     ] {
         let registry = TestRegistry::plain();
         let words = "not here, not now";
