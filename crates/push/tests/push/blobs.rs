@@ -63,17 +63,6 @@ async fn an_upload_goes_on_where_the_last_answer_says() {
 }
 
 #[tokio::test]
-async fn a_damaged_way_is_tried_once_more_and_told_from_a_damaged_file() {
-    let registry = TestRegistry::plain();
-    let digest = on(Call::UploadPut).times(3).refuse(400, "DIGEST_INVALID", "not what was said");
-    let rule = registry.fault(digest);
-    let finished = push(&registry, &small(), &["v1"]).await;
-    assert_failed(&finished, FailureClass::Rejected, "got other bytes than");
-    assert!(rule.fired() <= 3);
-    assert_eq!(registry.calls(Call::ManifestPut).len(), 0);
-}
-
-#[tokio::test]
 async fn a_file_that_is_changed_while_it_is_pushed_is_named_and_ends_it_before_any_tag() {
     // The same size, where nothing but the digest tells; and another.
     let changes = [(vec![7; 5_000_000], "has the digest"), (vec![7; 5], "has changed while")];

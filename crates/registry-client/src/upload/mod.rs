@@ -179,9 +179,9 @@ const IDLE_ANSWERS: u32 = 2;
 /// After so many failures of PATCH in a row the blob goes whole, which asks less of a registry.
 const FAILED_PATCHES: u32 = 3;
 /// How often the registry may complain of the digest before it is believed. A count, and not a
-/// time: it has had all the bytes twice, which our own file has been hashed to be right, and a
-/// third time costs a whole blob again.
-const BAD_DIGESTS: u32 = 2;
+/// time: it has had all the bytes as often, our own file has been hashed to be right each time, and
+/// another time costs a whole blob again.
+const BAD_DIGESTS: u32 = 3;
 /// How often a session from an earlier process is asked again where there was no answer.
 const ASKS_AGAIN: u32 = 2;
 

@@ -329,13 +329,13 @@ fn a_body_that_is_too_large_is_cut_in_half() {
 }
 
 #[test]
-fn a_wrong_digest_is_tried_once_more() {
+fn a_wrong_digest_is_tried_twice_more() {
     use Outcome::*;
     check(
         10,
         WHOLE,
-        &[opened("/a"), BadDigest, opened("/b"), BadDigest],
-        "open put/a@0 ~open put/b@0 Digest",
+        &[opened("/a"), BadDigest, opened("/b"), BadDigest, opened("/c"), BadDigest],
+        "open put/a@0 ~open put/b@0 ~open put/c@0 Digest",
     );
 }
 

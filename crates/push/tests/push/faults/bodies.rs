@@ -139,7 +139,7 @@ async fn f35_digest_mismatch() {
     let rule = registry.fault(rule.refuse(400, "DIGEST_INVALID", "not what was said"));
     let finished = push(&registry, &image, &["v1"]).await;
     assert_failed(&finished, FailureClass::Rejected, "got other bytes than");
-    assert_eq!(rule.fired(), 2);
+    assert_eq!(rule.fired(), 3);
     assert_eq!(registry.calls(Call::ManifestPut).len(), 0);
 }
 
