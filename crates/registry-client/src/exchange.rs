@@ -145,6 +145,7 @@ impl<'a> Call<'a> {
     pub(crate) async fn once(&self) -> Result<Reply, ErrorKind> {
         let limits = &self.client.host.limits;
         let permit = match self.large {
+            // FIXME: after a failure the time in line counts as time in which nothing moved.
             Some(size) => limits.body(size).await,
             None => limits.request().await,
         };
