@@ -158,6 +158,8 @@ impl Workspace {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.home()).env("USER", "tester");
+        // The workspace is no checkout, even where it lies in one.
+        command.env("GIT_CEILING_DIRECTORIES", self.work.path());
         command.current_dir(self.folder()).stdin(Stdio::null());
         command
     }
