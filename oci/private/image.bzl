@@ -6,6 +6,7 @@ load(":layout.bzl", "image_of", "image_outputs")
 load(":platform.bzl", "PLATFORM_ATTRS", "target_platform")
 load(":providers.bzl", "OciImageInfo")
 load(":toolchain.bzl", "TOOLCHAINS", "TOOLCHAIN_ATTRS", "windlass_tool")
+load(":values.bzl", "value_file", "value_spec")
 
 _DOC = """Build an OCI image from archives.
 
@@ -154,7 +155,7 @@ def _oci_image_impl(ctx):
     config = ctx.actions.declare_file(name + ".config.json")
     descriptor = ctx.actions.declare_file(name + ".descriptor.json")
     digest = ctx.actions.declare_file(name + ".json.sha256")
-    values = {attribute: _value(ctx, attribute) for attribute in LIST_ATTRS + DICT_ATTRS}
+    values = {attribute: value_spec(ctx, attribute) for attribute in LIST_ATTRS + DICT_ATTRS}
     spec = ctx.actions.declare_file(name + ".spec.json")
     ctx.actions.write(spec, json.encode(values | {
         "base": {"manifest": base.manifest.path, "config": base.config.path} if base else None,
@@ -177,7 +178,7 @@ def _oci_image_impl(ctx):
         inputs = [spec] + [layer.descriptor for layer in own] +
                  ([base.manifest, base.config] if base else []) +
                  ([ctx.file.created] if ctx.file.created else []) +
-                 [file for file in [_file(ctx, attribute) for attribute in LIST_ATTRS + DICT_ATTRS] if file],
+                 [file for file in [value_file(ctx, attribute) for attribute in LIST_ATTRS + DICT_ATTRS] if file],
         outputs = [manifest, config, descriptor, digest],
         mnemonic = "OciImage",
         progress_message = "Assembling OCI image %{label}",
@@ -241,21 +242,6 @@ def _layers(ctx, tool):
             # A file of the source tree, which no aspect sees.
             layers += [described[file] for file in target[DefaultInfo].files.to_list()]
     return layers
-
-def _file(ctx, attribute):
-    return getattr(ctx.file, attribute + "_file")
-
-def _value(ctx, attribute):
-    value = getattr(ctx.attr, attribute)
-    file = _file(ctx, attribute)
-    if value and file:
-        fail("{0} and {0}_file are two ways to say one thing; leave one of them out".format(attribute))
-    if file:
-        return {"file": file.path}
-    if type(value) == "dict":
-        # As pairs: json.encode sorts the keys of a dict, and what $NAME stands for depends on their order.
-        value = [[key, one] for key, one in value.items()]
-    return {"values": value} if value else None
 
 oci_image = rule(
     doc = _DOC,

@@ -4,6 +4,7 @@ load(":labels.bzl", "show")
 load(":layout.bzl", "image_of", "image_outputs")
 load(":providers.bzl", "OciImageInfo")
 load(":toolchain.bzl", "TOOLCHAINS", "TOOLCHAIN_ATTRS", "windlass_tool")
+load(":values.bzl", "value_file", "value_spec")
 
 _DOC = """Build an index: one name for the images of several platforms.
 
@@ -75,16 +76,10 @@ def _oci_image_index_impl(ctx):
     manifest = ctx.actions.declare_file(name + ".manifest.json")
     descriptor = ctx.actions.declare_file(name + ".descriptor.json")
     digest = ctx.actions.declare_file(name + ".json.sha256")
-    annotations = None
-    if ctx.attr.annotations and ctx.file.annotations_file:
-        fail("annotations and annotations_file are two ways to say one thing; leave one of them out")
-    if ctx.attr.annotations:
-        annotations = {"values": [[key, value] for key, value in ctx.attr.annotations.items()]}
-    elif ctx.file.annotations_file:
-        annotations = {"file": ctx.file.annotations_file.path}
+    annotations_file = value_file(ctx, "annotations")
     spec = ctx.actions.declare_file(name + ".spec.json")
     ctx.actions.write(spec, json.encode({
-        "annotations": annotations,
+        "annotations": value_spec(ctx, "annotations"),
         "images": [
             {"descriptor": child.descriptor.path, "target": show(target.label)}
             for child, target in zip(children, targets)
@@ -96,7 +91,7 @@ def _oci_image_index_impl(ctx):
         executable = tool,
         arguments = ["build", "index", spec.path],
         inputs = [spec] + [child.descriptor for child in children] +
-                 ([ctx.file.annotations_file] if ctx.file.annotations_file else []),
+                 ([annotations_file] if annotations_file else []),
         outputs = [manifest, descriptor, digest],
         mnemonic = "OciIndex",
         progress_message = "Assembling OCI index %{label}",
