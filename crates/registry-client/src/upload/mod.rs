@@ -352,10 +352,10 @@ impl Upload {
         step
     }
 
-    /// A PATCH was taken: all of it, unless the session itself says less, and truly means it.
+    /// A PATCH was taken: all of it, unless the session itself says less.
     fn taken(&mut self, step: &Step, location: Option<String>, received: Option<u64>) -> Next {
         let Step::Patch { offset, length, .. } = step else {
-            return self.ask();
+            return self.out_of_step(step);
         };
         let (from, to) = (*offset, offset + length);
         let Some(session) = &mut self.session else {
@@ -364,17 +364,24 @@ impl Upload {
         if let Some(location) = location {
             session.location = location;
         }
-        // ECR's `Range` stays at the end of the first chunk although more is stored, so a lower
-        // one is believed only where it lies within what was just sent,
-        // <https://github.com/aws/containers-roadmap/issues/2831>.
-        session.offset = match received {
-            Some(received) if from < received && received < to => received,
-            _ => to,
-        };
-        self.idle_answers = 0;
         self.failed_patches = 0;
-        self.reached();
-        at_once(self.send())
+        match received {
+            // Taken in part, or a `Range` from before: the next body would be for nothing if the
+            // wrong one of them were believed, so the session is asked.
+            Some(received) if from < received && received < to => {
+                self.idle_answers += 1;
+                let again = self.idle_answers > IDLE_ANSWERS;
+                if again { waiting(self.restart()) } else { self.ask() }
+            }
+            // ECR's stays at the end of the first chunk although more is stored,
+            // <https://github.com/aws/containers-roadmap/issues/2831>.
+            _ => {
+                session.offset = to;
+                self.idle_answers = 0;
+                self.reached();
+                at_once(self.send())
+            }
+        }
     }
 
     /// The session has told how much it has: believed where it makes sense.
@@ -431,8 +438,9 @@ impl Upload {
                 after_a_while(Step::Check)
             }
             Step::Patch { .. } => waiting(self.restart()),
-            // It broke before, and that was waited for.
-            _ => self.restart(),
+            // Where it broke before, that was waited for.
+            _ if self.idle_answers == 0 => self.restart(),
+            _ => waiting(self.restart()),
         }
     }
 

@@ -154,7 +154,7 @@ fn chunks_end_with_the_put() {
 }
 
 #[test]
-fn a_stale_range_is_ignored_and_a_short_one_heeded() {
+fn a_stale_range_is_ignored_and_a_short_one_asked_about() {
     check(
         12,
         chunks(4),
@@ -164,8 +164,20 @@ fn a_stale_range_is_ignored_and_a_short_one_heeded() {
     check(
         12,
         chunks(4),
-        &[opened("/a"), taken(3), taken(None)],
-        "open patch/a@0+4r patch/a@3+4r patch/a@7+4r",
+        &[opened("/a"), taken(3), status(3), taken(None)],
+        "open patch/a@0+4r ask/a patch/s@3+4r patch/s@7+4r",
+    );
+    check(
+        12,
+        chunks(4),
+        &[opened("/a"), taken(3), status(4), taken(None)],
+        "open patch/a@0+4r ask/a patch/s@4+4r put/s@8",
+    );
+    check(
+        12,
+        chunks(4),
+        &[opened("/a"), taken(3), status(0), taken(3), status(0), taken(3)],
+        "open patch/a@0+4r ask/a patch/s@0+4r ask/s patch/s@0+4r ~open",
     );
 }
 
@@ -204,7 +216,7 @@ fn a_session_that_is_lost_again_and_again_is_begun_anew_as_long_as_patience_last
 fn no_circle_of_answers_goes_round_for_ever_without_waiting() {
     use Outcome::*;
     let least = |least| Opened { location: "/a".to_owned(), least: Some(least) };
-    let circles: [&[Outcome]; 9] = [
+    let circles: [&[Outcome]; 11] = [
         &[least(5 << 20), TooLarge],
         &[least(1 << 62), TooLarge],
         &[opened("/a"), taken(4 << 20), OutOfStep, status(0)],
@@ -214,6 +226,8 @@ fn no_circle_of_answers_goes_round_for_ever_without_waiting() {
         &[Doubtful, Absent],
         &[opened("/a"), taken(None), BadDigest],
         &[opened("/a"), OutOfStep, SessionGone],
+        &[opened("/a"), taken(3), status(0), taken(3), status(0), taken(3)],
+        &[opened("/a"), taken(3), SessionGone],
     ];
     for options in [WHOLE, STREAM, chunks(4 << 20)] {
         for circle in circles {

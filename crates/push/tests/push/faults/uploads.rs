@@ -83,7 +83,8 @@ async fn f27_short_accept() {
     let finished = in_chunks().push(&registry.host(), &image(), &["v1"]).await;
     assert_pushed(&finished, &registry, &image(), &["v1"]);
     assert_eq!((short.fired(), receipt(&finished).retries), (1, 0));
-    // What was not taken goes with the next one.
+    // The session is asked, and what was not taken goes with the next one.
+    assert_eq!(counts(&registry, [Call::UploadGet]), [1]);
     let patches = registry.calls(Call::UploadPatch);
     let ranges: Vec<_> = patches.iter().map(|it| it.header("content-range").unwrap()).collect();
     assert_eq!(ranges, ["0-99999", "100000-199999", "130000-229999", "230000-329999"]);
