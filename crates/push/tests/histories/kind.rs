@@ -222,6 +222,18 @@ impl Kind {
         }
     }
 
+    /// Whether no byte needs to be sent again after it, done to `call`, where the registry keeps
+    /// what it got.
+    pub(crate) fn costs_no_bytes(self, call: Call) -> bool {
+        match self {
+            Kind::Reset | Kind::Close | Kind::ResetMid | Kind::CloseMid => true,
+            Kind::LoseReply | Kind::CloseInsteadOfReply => true,
+            Kind::Fails | Kind::Busy | Kind::Limited => true,
+            Kind::StaleRange | Kind::RangeAhead | Kind::NoRange => call == Call::UploadPatch,
+            _ => false,
+        }
+    }
+
     /// Whether somebody has to wait for a limit because of it.
     pub(crate) fn takes_time(self) -> bool {
         matches!(self, Kind::Stall | Kind::StallMid)

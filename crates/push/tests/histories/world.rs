@@ -32,6 +32,8 @@ pub(crate) struct Ran {
     pub(crate) calls: Vec<Call>,
     /// Whether every fault of it has happened.
     pub(crate) whole: bool,
+    /// Whether it succeeded, so that nothing of it is still on its way.
+    pushed: bool,
 }
 
 /// The image of a shape, ready to be pushed.
@@ -141,20 +143,28 @@ impl<'a> World<'a> {
 
     async fn run(&self, history: &History) -> Result<Ran, String> {
         let mut ran = None;
+        let mut settled = true;
         for (number, process) in history.processes.iter().enumerate() {
-            let came = self.process(history, process).await;
+            let came = self.process(history, process, settled).await;
             let came = came.map_err(|problem| format!("process {number}: {problem}"))?;
+            settled = came.pushed;
             ran.get_or_insert(came);
         }
-        let last = self.process(history, &Process::default()).await;
+        let last = self.process(history, &Process::default(), settled).await;
         let last = last.map_err(|problem| format!("the last, undisturbed process: {problem}"))?;
         Ok(ran.unwrap_or(last))
     }
 
-    async fn process(&self, history: &History, process: &Process) -> Result<Ran, String> {
+    async fn process(
+        &self,
+        history: &History,
+        process: &Process,
+        settled: bool,
+    ) -> Result<Ran, String> {
         let registry = &self.registry;
         let first = registry.log().len();
         let executioner = Arc::new(Executioner::new(process.killed));
+        let missing = self.missing_bytes();
         registry.heal();
         registry.fault(self.watch(&executioner));
         let rules: Vec<Rule> = process
@@ -184,6 +194,10 @@ impl<'a> World<'a> {
             return Err(early.clone());
         }
         in_order(&log)?;
+        // What a process had on its way when it ended still arrives, and counts for the next one.
+        if settled {
+            self.sends_little_again(history, process, &rules, missing, &log)?;
+        }
         if let Some(finished) = &finished {
             self.is_true(history, finished, &log)?;
             ends_for_a_reason(process, &rules, finished, &log)?;
@@ -191,6 +205,7 @@ impl<'a> World<'a> {
         Ok(Ran {
             calls: log.iter().map(|logged| logged.call).collect(),
             whole: rules.iter().all(|rule| rule.fired() > 0),
+            pushed: finished.is_some_and(|finished| finished.failure.is_none()),
         })
     }
 
@@ -209,6 +224,46 @@ impl<'a> World<'a> {
             false
         };
         on_any(&[]).matching(watch).delay(Duration::ZERO)
+    }
+
+    /// How many bytes of blobs the registry does not have.
+    fn missing_bytes(&self) -> u64 {
+        let blobs = self.ready.image.blobs();
+        let missing = blobs.iter().filter(|blob| !self.registry.has_blob(REPOSITORY, &blob.digest));
+        missing.map(|blob| blob.size).sum()
+    }
+
+    /// Where a registry keeps what it got, only some faults make bytes go out again, and then no
+    /// more than a blob's.
+    fn sends_little_again(
+        &self,
+        history: &History,
+        process: &Process,
+        rules: &[Rule],
+        missing: u64,
+        log: &[Logged],
+    ) -> Result<(), String> {
+        let ways = &history.registry;
+        // Who is hasty may give up what would have come to its end.
+        let hasty = |fault: &Fault| fault.kind.takes_time() || fault.kind.lasts();
+        if ways.sessions != Sessions::Keep || ways.refuses_patch || process.faults.iter().any(hasty)
+        {
+            return Ok(());
+        }
+        let costly = process.faults.iter().zip(rules).filter(|(fault, rule)| {
+            let call = log.get(fault.at).map(|logged| logged.call);
+            rule.fired() > 0 && call.is_some_and(|call| !fault.kind.costs_no_bytes(call))
+        });
+        let blobs = self.ready.image.blobs();
+        let largest = blobs.iter().map(|blob| blob.size).max().unwrap_or(0);
+        let most = missing + largest * costly.count() as u64;
+        let uploads = [Call::UploadPost, Call::UploadPatch, Call::UploadPut];
+        let sent: u64 =
+            log.iter().filter(|it| uploads.contains(&it.call)).map(|it| it.received).sum();
+        if sent > most {
+            return Err(format!("{sent} bytes of blobs were sent, {most} would have been enough"));
+        }
+        Ok(())
     }
 
     /// Whether what a push says of itself is so.
