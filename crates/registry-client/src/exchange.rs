@@ -143,15 +143,28 @@ impl<'a> Call<'a> {
 
     /// Sends it once, but for what a 401 or the wrong scheme ask for. Any answer is an answer.
     pub(crate) async fn once(&self) -> Result<Reply, ErrorKind> {
+        self.once_in_line(&mut Patience::default()).await
+    }
+
+    /// As [`once`](Self::once); the patience of what may stand in line for long before it is sent
+    /// does not suffer from that, as long as those before it move forward.
+    pub(crate) async fn once_in_line(&self, patience: &mut Patience) -> Result<Reply, ErrorKind> {
         let limits = &self.client.host.limits;
+        let since = Instant::now();
         let permit = match self.large {
-            // FIXME: after a failure the time in line counts as time in which nothing moved.
             Some(size) => limits.body(size).await,
             None => limits.request().await,
         };
+        if let Some(moved) = limits.moved_at() {
+            patience.stood_in_line(since, moved.into_std());
+        }
         let result = self.ask().await;
         if let Ok(reply) = &result {
             permit.heard(if reply.pushes_back() { Word::PushedBack } else { Word::WentWell });
+            if self.large.is_some() && reply.status.is_success() {
+                // Before whoever is next in line is called.
+                limits.moved_forward();
+            }
         }
         result
     }

@@ -28,6 +28,8 @@ struct State {
     pace: Pace,
     small: Line,
     bodies: Line,
+    /// When a large body last moved forward.
+    moved_at: Option<Instant>,
     paused_until: Option<Instant>,
 }
 
@@ -63,6 +65,7 @@ impl Limits {
             pace: Pace::new(bodies),
             small: Line::default(),
             bodies: Line::default(),
+            moved_at: None,
             paused_until: None,
         }))
     }
@@ -76,6 +79,16 @@ impl Limits {
     /// first: what takes longest must not begin last.
     pub(crate) async fn body(&self, size: u64) -> Permit<'_> {
         self.enter(Kind::Body, size).await
+    }
+
+    /// A large body has moved forward: the host has taken it, or a part of it.
+    pub(crate) fn moved_forward(&self) {
+        self.state().moved_at = Some(Instant::now());
+    }
+
+    /// When a large body last moved forward.
+    pub(crate) fn moved_at(&self) -> Option<Instant> {
+        self.state().moved_at
     }
 
     /// No request to this host starts for `pause`.

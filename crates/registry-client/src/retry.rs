@@ -163,6 +163,14 @@ impl Patience {
         Ok(delay.min(left).max(pause.unwrap_or(Duration::ZERO)))
     }
 
+    /// It stood in line `since` then, and what it waited for had last moved forward at `moved`:
+    /// up to then nothing of the time is its own trouble.
+    pub(crate) fn stood_in_line(&mut self, since: Instant, moved: Instant) {
+        if let Some(trouble_since) = &mut self.trouble_since {
+            *trouble_since += moved.saturating_duration_since(since);
+        }
+    }
+
     /// How often it failed since it last moved forward.
     pub(crate) fn failures(&self) -> u32 {
         self.failures
@@ -287,6 +295,32 @@ mod tests {
         assert!(patience.failed(at(0), setback(3), 1.0).is_ok());
         assert!(patience.failed(at(5000), setback(60), 1.0).is_ok());
         assert_eq!(patience.failed(at(5000), setback(3), 1.0), Err(GaveUp::TimeIsUp));
+    }
+
+    #[test]
+    fn time_in_line_counts_from_where_nothing_moves_there() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let check = |since: u64, moved: u64, failed: u64, left: u64| {
+            let mut patience = Patience::default();
+            assert!(patience.failed(at(100), setback(60), 1.0).is_ok());
+            patience.stood_in_line(at(since), at(moved));
+            // Whoever is told to wait for longer than is left gives up.
+            let pause =
+                |seconds| Setback { pause: Some(Duration::from_secs(seconds)), ..setback(60) };
+            assert!(patience.clone().failed(at(failed), pause(left), 1.0).is_ok());
+            assert!(patience.failed(at(failed), pause(left + 1), 1.0).is_err());
+        };
+        // It all moved, a part of it, nothing; what moved was before.
+        check(110, 210, 210, 50);
+        check(110, 130, 150, 30);
+        check(110, 110, 150, 10);
+        check(110, 90, 150, 10);
+        // Without trouble there is nothing to forgive.
+        let mut patience = Patience::default();
+        patience.stood_in_line(at(0), at(500));
+        assert!(patience.failed(at(500), setback(60), 1.0).is_ok());
+        assert_eq!(patience.failed(at(560), setback(60), 1.0), Err(GaveUp::TimeIsUp));
     }
 
     #[test]

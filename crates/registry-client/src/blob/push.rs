@@ -117,7 +117,10 @@ impl BlobPush<'_> {
                     Some(outcome) => came(outcome),
                     None => continue,
                 },
-                step => self.take(step, upload.is_asking_for_an_old_session()).await?,
+                step => {
+                    let is_old = upload.is_asking_for_an_old_session();
+                    self.take(step, is_old, &mut patience).await?
+                }
             };
             if came.outcome == Outcome::BadDigest {
                 // Whatever was wrong, these bytes are.
@@ -132,6 +135,7 @@ impl BlobPush<'_> {
             if upload.furthest() > furthest {
                 furthest = upload.furthest();
                 patience.moved_forward();
+                host.limits.moved_forward();
                 // A token may run out as often as it likes in a body that moves forward.
                 self.logins_renewed = 0;
             }
@@ -213,7 +217,12 @@ impl BlobPush<'_> {
         }
     }
 
-    async fn take(&mut self, step: &Step, is_old: bool) -> Result<Came, Error> {
+    async fn take(
+        &mut self,
+        step: &Step,
+        is_old: bool,
+        patience: &mut Patience,
+    ) -> Result<Came, Error> {
         self.asked = false;
         let (call, body_length) = match step {
             Step::Open => (self.call_open(), 0),
@@ -238,7 +247,7 @@ impl BlobPush<'_> {
         let before = self.sent.load(Ordering::Relaxed);
         // The largest blob goes first, not the one with the largest rest.
         let call = if body_length > LARGE { call.large(self.source.size()) } else { call };
-        let result = call.once().await;
+        let result = call.once_in_line(patience).await;
         let moved = self.sent.load(Ordering::Relaxed) > before;
         let body = match (body_length, moved) {
             (0, _) => Sent::NoBody,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use windlass_push::FailureClass;
-use windlass_testkit::{Call, Image, ImageBuilder, TestRegistry, on, on_any};
+use windlass_testkit::{Call, Image, ImageBuilder, Layer, TestRegistry, on, on_any};
 
 use crate::harness::*;
 
@@ -45,6 +45,29 @@ async fn a_pause_that_is_longer_than_patience_is_not_waited_for() {
     registry.fault(limited.error("TOOMANYREQUESTS", "come back in an hour"));
     let finished = push(&registry, &image(), &["v1"]).await;
     assert_failed(&finished, FailureClass::Unreachable, "come back in an hour");
+}
+
+#[tokio::test]
+async fn standing_in_line_behind_a_body_that_moves_is_no_time_without_progress() {
+    let (first, second) = (400_000, 300_000);
+    let image =
+        ImageBuilder::new(2).layer(Layer::seeded(1, first)).layer(Layer::seeded(2, second)).build();
+    let blob = |size: u64| {
+        let blobs = image.blobs();
+        blobs.iter().find(|blob| blob.size == size).expect("a layer").digest.clone()
+    };
+    let registry = TestRegistry::plain();
+    let retry_for = Duration::from_secs(1);
+    // One body at a time, the largest first, and it takes longer than patience lasts.
+    let slow = on(Call::UploadPut).digest(&blob(first));
+    registry.fault(slow.delay(retry_for + Duration::from_millis(100)));
+    // The other is in trouble before it stands in line, and twice more after that.
+    registry.fault(on(Call::UploadPost).skip(1).times(2).answer(503));
+    let refused = registry.fault(on(Call::UploadPut).digest(&blob(second)).times(2).answer(503));
+    let how = How { retry_for, jobs: 1, ..How::default() };
+    let finished = how.push(&registry.host(), &image, &["v1"]).await;
+    assert_pushed(&finished, &registry, &image, &["v1"]);
+    assert_eq!(refused.fired(), 2);
 }
 
 #[tokio::test]
