@@ -22,10 +22,15 @@ use crate::reply::Reply;
 use crate::retry::{Patience, Verdict};
 use crate::upload::{GiveUp, Outcome, Step, Upload, UploadOptions, received};
 
-/// A blob above this size goes by PATCH and PUT rather than by PUT alone: more registries keep
-/// what a PATCH brought before it broke, which is worth a request more.
-/// FIXME: chosen, not measured. The embedded registry keeps a broken PUT's bytes too and
-/// docker-registry 2.8 neither's, so it takes a registry that tells the two apart.
+/// A blob above this size goes by PATCH and PUT rather than by PUT alone: the specification lets a
+/// session be gone on with after a PATCH. Quay cancels one whose PUT broke, and not one whose PATCH
+/// did, <https://github.com/quay/quay/blob/01863755/endpoints/v2/blob.py>; go-containerregistry's
+/// registry keeps the bytes of a broken PATCH alone. (The embedded registry and distribution 3.0
+/// keep either's, docker-registry 2.8 neither's.)
+///
+/// It costs a round trip: measured at the embedded registry and docker-registry 2.8, 20 to 26 ms
+/// more over a link of 20 ms, 100 to 108 ms over one of 100 ms. At 200 Mbit/s and 20 ms that is 3 %
+/// of the time of 16 MiB and less than 2 % of 32 MiB (0.5 % at 50 Mbit/s), of which a cut loses half.
 const STREAM_ABOVE: u64 = 32 << 20;
 /// A body above this size counts as large: only so many are in flight at once.
 const LARGE: u64 = 64 << 10;
