@@ -301,7 +301,7 @@ fn hint_for_answer(status: StatusCode, body: &ErrorBody) -> Option<String> {
         400 if wants_tls(status, body) => "it speaks TLS there; leave out --plain-http".to_owned(),
         401 | 403 => "does this account have the right to push there?".to_owned(),
         404 if body.has("NAME_UNKNOWN") => {
-            "the repository does not exist, and this registry does not create it by a push"
+            "the repository does not exist, and this registry does not create it by a push: create it there first"
                 .to_owned()
         }
         405 => "is the registry, or this repository, read-only?".to_owned(),

@@ -335,6 +335,8 @@ impl BlobPush<'_> {
             // GHCR's word for a chunk above 4 MiB, <https://github.com/oras-project/rust-oci-client/issues/35>.
             (_, 416) if says_too_large(&kind) => Outcome::TooLarge,
             (_, 416) => Outcome::OutOfStep,
+            // No session is lost before there is one.
+            (Step::Open, _) => Outcome::Refused,
             (Step::Ask { .. }, 400..=499) => Outcome::SessionGone,
             (Step::Put { .. } | Step::Patch { .. }, 404 | 409) => Outcome::SessionGone,
             // Nexus says so to the slower of two that push one blob,

@@ -28,6 +28,8 @@ pub(crate) struct Upload {
     furthest: u64,
     /// Complaints in a row that the session is elsewhere.
     idle_answers: u32,
+    /// The same over all sessions, since anything moved forward.
+    complaints: u32,
     bad_digests: u32,
     /// How often in a row PATCH was answered by a failure of the registry itself.
     failed_patches: u32,
@@ -174,8 +176,11 @@ const LEAST_CHUNK: u64 = 1 << 20;
 /// `OCI-Chunk-Min-Length` above this is nonsense: the blob goes whole.
 const LARGEST_LEAST: u64 = 1 << 30;
 /// After so many complaints in a row that it is elsewhere, the session is given up for a new one.
-/// The upload is not: what is thrown back waits, and ends when patience does.
 const IDLE_ANSWERS: u32 = 2;
+/// After so many over all sessions the upload is given up, for a session that is new cannot be
+/// elsewhere. A count, and not a time: each may cost a whole blob. It is two sessions' worth, the
+/// second without PATCH.
+const COMPLAINTS: u32 = 2 * (IDLE_ANSWERS + 1);
 /// After so many failures of PATCH in a row the blob goes whole, which asks less of a registry.
 const FAILED_PATCHES: u32 = 3;
 /// How often the registry may complain of the digest before it is believed. A count, and not a
@@ -198,6 +203,7 @@ impl Upload {
             whole_only: options.whole_only,
             furthest: 0,
             idle_answers: 0,
+            complaints: 0,
             bad_digests: 0,
             failed_patches: 0,
             doubted: false,
@@ -422,9 +428,18 @@ impl Upload {
         match step {
             Step::Put { .. } | Step::Patch { .. } => {
                 self.idle_answers += 1;
+                self.complaints += 1;
+                if self.complaints >= COMPLAINTS {
+                    return at_once(Step::GiveUp(GiveUp::Refused));
+                }
+                if self.complaints > IDLE_ANSWERS {
+                    self.send_whole();
+                }
                 let again = self.idle_answers > IDLE_ANSWERS;
                 waiting(if again { self.restart() } else { self.ask() })
             }
+            // There is no session that could be elsewhere.
+            Step::Open => at_once(Step::GiveUp(GiveUp::Refused)),
             _ => waiting(self.restart()),
         }
     }
@@ -438,6 +453,8 @@ impl Upload {
                 after_a_while(Step::Check)
             }
             Step::Patch { .. } => waiting(self.restart()),
+            // There is none yet.
+            Step::Open => at_once(Step::GiveUp(GiveUp::Refused)),
             // Where it broke before, that was waited for.
             _ if self.idle_answers == 0 => self.restart(),
             _ => waiting(self.restart()),
@@ -487,14 +504,24 @@ impl Upload {
         if self.failed_patches < FAILED_PATCHES || self.ceiling.is_some() {
             return self.broken(step);
         }
-        self.chunk = None;
-        self.options.stream_above = u64::MAX;
+        self.send_whole();
         waiting(self.restart())
+    }
+
+    /// No PATCH from here on, unless bodies are known to be limited.
+    fn send_whole(&mut self) {
+        if self.ceiling.is_none() {
+            self.chunk = None;
+            self.options.stream_above = u64::MAX;
+        }
     }
 
     /// Notes how far it is.
     fn reached(&mut self) {
-        self.furthest = self.furthest.max(self.offset());
+        if self.offset() > self.furthest {
+            self.furthest = self.offset();
+            self.complaints = 0;
+        }
     }
 
     fn ask(&mut self) -> Next {

@@ -202,6 +202,30 @@ fn out_of_step_asks_but_not_for_ever() {
 }
 
 #[test]
+fn a_registry_that_never_agrees_is_believed_after_two_sessions_the_second_without_patch() {
+    use Outcome::*;
+    let round = [OutOfStep, status(0), OutOfStep, status(0), OutOfStep];
+    let twice = [opened("/a")].into_iter().chain(round.clone());
+    let twice: Vec<Outcome> = twice.chain([opened("/a")]).chain(round).collect();
+    check(
+        10,
+        STREAM,
+        &twice,
+        "open patch/a@0+10 ~ask/a patch/s@0+10 ~ask/s patch/s@0+10 ~open \
+         put/a@0 ~ask/a put/s@0 ~ask/s put/s@0 Refused",
+    );
+    // What moves forward is forgiven.
+    let forward = [opened("/a"), OutOfStep, status(1), OutOfStep, status(2), OutOfStep, status(3)];
+    let mut forward = forward.to_vec();
+    for received in 4..10 {
+        forward.extend([OutOfStep, status(received)]);
+    }
+    forward.push(Stored);
+    let asked: String = (2..10).map(|at| format!(" ~ask/s put/s@{at}")).collect();
+    check(10, WHOLE, &forward, &format!("open put/a@0 ~ask/a put/s@1{asked} done"));
+}
+
+#[test]
 fn a_session_that_is_lost_again_and_again_is_begun_anew_as_long_as_patience_lasts() {
     use Outcome::*;
     let round = [opened("/a"), SessionGone];
@@ -216,7 +240,7 @@ fn a_session_that_is_lost_again_and_again_is_begun_anew_as_long_as_patience_last
 fn no_circle_of_answers_goes_round_for_ever_without_waiting() {
     use Outcome::*;
     let least = |least| Opened { location: "/a".to_owned(), least: Some(least) };
-    let circles: [&[Outcome]; 11] = [
+    let circles: [&[Outcome]; 14] = [
         &[least(5 << 20), TooLarge],
         &[least(1 << 62), TooLarge],
         &[opened("/a"), taken(4 << 20), OutOfStep, status(0)],
@@ -228,6 +252,9 @@ fn no_circle_of_answers_goes_round_for_ever_without_waiting() {
         &[opened("/a"), OutOfStep, SessionGone],
         &[opened("/a"), taken(3), status(0), taken(3), status(0), taken(3)],
         &[opened("/a"), taken(3), SessionGone],
+        &[opened("/a"), OutOfStep, status(0)],
+        &[SessionGone],
+        &[OutOfStep],
     ];
     for options in [WHOLE, STREAM, chunks(4 << 20)] {
         for circle in circles {

@@ -150,13 +150,30 @@ async fn f29_416() {
         assert_eq!(registry.bytes_uploaded(), size(&image()) + 100_000, "{status}");
         assert_eq!(counts(&registry, [Call::UploadGet, Call::UploadPost]), [1, 3], "{status}");
     }
-    // One that never agrees is given up in time.
+    // One that never agrees with a PATCH gets the blob without.
     let registry = TestRegistry::plain();
     registry.fault(on(Call::UploadPatch).refuse(416, "BLOB_UPLOAD_INVALID", "elsewhere"));
+    let finished = in_chunks().push(&registry.host(), &image(), &["v1"]).await;
+    assert_pushed(&finished, &registry, &image(), &["v1"]);
+    assert_eq!(counts(&registry, [Call::UploadPatch, Call::UploadGet]), [3, 2]);
+
+    // One that never agrees at all is given up.
+    registry.fault(on(Call::UploadPut).refuse(416, "BLOB_UPLOAD_INVALID", "elsewhere"));
+    let other = ImageBuilder::new(2).layers(1, 400_000).build();
     let how = How { retry_for: Duration::from_millis(600), ..in_chunks() };
-    let finished = how.push(&registry.host(), &image(), &["v1"]).await;
+    let finished = how.push(&registry.host(), &other, &["v2"]).await;
     assert_failed(&finished, FailureClass::Rejected, "elsewhere");
-    assert!(registry.calls(Call::UploadPatch).len() < 15);
+    assert!(registry.calls(Call::UploadPatch).len() <= 3 + 3);
+
+    // And where there is no session yet, it is a refusal.
+    for (status, code) in [(416, "RANGE_INVALID"), (400, "BLOB_UPLOAD_INVALID")] {
+        let registry = TestRegistry::plain();
+        let refused = registry.fault(on(Call::UploadPost).refuse(status, code, "not so"));
+        let finished = push(&registry, &image(), &["v1"]).await;
+        assert_failed(&finished, FailureClass::Rejected, "not so");
+        assert!(refused.fired() <= image().blobs().len(), "{status} {code}: {}", refused.fired());
+        assert_eq!(receipt(&finished).retries, 0);
+    }
 }
 
 #[tokio::test]
