@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use windlass_testkit::{Call, ImageBuilder, IndexBuilder, TestRegistry};
+use windlass_testkit::{Call, ImageBuilder, IndexBuilder, TestRegistry, on};
 
 use crate::harness::{push, windlass};
 
@@ -153,6 +153,21 @@ fn a_full_disk_behind_standard_output_is_no_success() {
     command.arg("push").arg(layout.path()).arg("-r").arg(format!("{}/app", registry.host()));
     let ran: crate::harness::Run = command.stdout(full).output().unwrap().into();
     ran.ends_with(1).says("cannot write to standard output: ");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_at_the_receipt_is_told_when_all_is_pushed() {
+    let image = ImageBuilder::new(11).layers(1, 1_000).build();
+    let (registry, layout) = (TestRegistry::plain(), image.directory());
+    let repository = format!("{}/app", registry.host());
+    let path = layout.path().to_str().unwrap();
+    let typed = [path, "-r", &repository, "-t", "v1", "--receipt", "/dev/full"];
+    push(typed).ends_with(1).says("cannot write /dev/full: ");
+    assert_eq!(registry.tag("app", "v1").as_ref(), Some(image.digest()));
+    // What went wrong with the push counts more.
+    registry.fault(on(Call::TagPut).tag("v2").refuse(403, "DENIED", "no"));
+    push([&typed[..], &["-t", "v2"]].concat()).ends_with(5).says("cannot write /dev/full: ");
 }
 
 #[test]

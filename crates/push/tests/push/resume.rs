@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use windlass_push::{Interrupt, Journal, Silent};
 use windlass_testkit::{
-    Call, Gate, Head, Image, ImageBuilder, Layer, Link, LinkAction, LinkFault, LinkOptions,
-    LinkPoint, Logged, Modes, Sessions, TestOptions, TestRegistry, on, on_any,
+    Auth, Bearer, Call, Gate, Head, Image, ImageBuilder, Layer, Link, LinkAction, LinkFault,
+    LinkOptions, LinkPoint, Logged, Modes, Sessions, TestOptions, TestRegistry, TokenOptions,
+    TokenServer, on, on_any,
 };
 
 use crate::harness::*;
@@ -420,4 +421,22 @@ async fn what_a_host_takes_is_learned_once() {
     let finished = state.how().push(&host, &third, &["v3"]).await;
     failure(&finished);
     assert_eq!(state.records("host-").len(), 0);
+}
+
+#[tokio::test]
+async fn no_password_and_no_token_is_kept() {
+    const LOGIN: (&str, &str) = ("me", "open sesame");
+    let tokens = TokenServer::start(TokenOptions {
+        users: vec![(LOGIN.0.to_owned(), LOGIN.1.to_owned())],
+        ..TokenOptions::default()
+    });
+    let auth = Auth::Bearer(Bearer::new(&tokens));
+    let registry = TestRegistry::start(TestOptions { auth, ..TestOptions::default() });
+    let state = State::new();
+    let how = How { login: Some(LOGIN), ..state.how() };
+    stopped_after(&how, &registry, &small(), 3_000_000).await;
+    assert!(!tokens.requests().is_empty() && tokens.issue(&[]).starts_with("token-"));
+    let kept = fs::read_to_string(state.session()).unwrap();
+    assert!(kept.contains("uploads"), "{kept}");
+    assert!(!kept.contains("token-") && !kept.contains(LOGIN.1), "{kept}");
 }

@@ -1,10 +1,11 @@
 //! Tags that are refused, or whose turn the network goes away at.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_push::TagStatus::{Created, Failed, Moved, Skipped, Unchanged};
-use windlass_push::{FailureClass, TagPolicy};
-use windlass_testkit::{Call, Image, ImageBuilder, TestRegistry, on};
+use windlass_push::{FailureClass, Interrupt, Silent, TagPolicy};
+use windlass_testkit::{Call, Gate, Image, ImageBuilder, TestRegistry, on};
 
 use crate::harness::*;
 
@@ -159,4 +160,54 @@ async fn a_tag_that_the_registry_has_no_time_for_is_no_refusal() {
     let finished = soon().push(&registry.host(), &image(), &["v1", "v2"]).await;
     assert_failed(&finished, FailureClass::Unreachable, "429");
     assert_eq!(tags(&finished), [Failed, Skipped]);
+}
+
+#[tokio::test]
+async fn who_is_stopped_at_a_tag_has_set_those_before_it_and_none_after_it() {
+    let registry = TestRegistry::plain();
+    let gate = Gate::new();
+    registry.fault(on(Call::TagPut).tag("v2").hold_before(&gate));
+    let how = How::default();
+    let job = how.job(&image(), &[format!("{}/app", registry.host())], &["v1", "v2", "v3"]).await;
+    let reached = gate.clone();
+    let stop = async move {
+        reached.wait_for(1).await;
+        Interrupt::Interrupt
+    };
+    let pusher = how.pusher(&registry.host());
+    let finished = in_time(pusher.push_all(&[job], Arc::new(Silent), stop)).await;
+    gate.open();
+    assert_failed(&finished, FailureClass::Interrupted, "interrupted");
+    assert_eq!(tags(&finished), [Created, Failed, Skipped]);
+    let told = receipt(&finished).tags[1].error.as_deref().unwrap();
+    assert!(told.contains("it may name the image or not"), "{told}");
+    assert_eq!(registry.tag("app", "v1").as_ref(), Some(image().digest()));
+    assert_eq!(registry.tag("app", "v3"), None);
+    registry.heal();
+    let finished = push(&registry, &image(), &["v1", "v2", "v3"]).await;
+    assert_pushed(&finished, &registry, &image(), &["v1", "v2", "v3"]);
+    assert_eq!(tags(&finished)[0], Unchanged);
+}
+
+#[tokio::test]
+async fn of_two_pushes_to_one_tag_the_last_has_it_and_neither_is_told() {
+    let registry = TestRegistry::plain();
+    let images = [image(), ImageBuilder::new(9).layers(2, 1000).build()];
+    let gate = Gate::new();
+    // Both have brought their image when the first of them sets the tag.
+    registry.fault(on(Call::TagPut).hold_before(&gate));
+    let both = async {
+        gate.wait_for(2).await;
+        gate.open();
+    };
+    let (first, second, ()) = tokio::join!(
+        push(&registry, &images[0], &["v1"]),
+        push(&registry, &images[1], &["v1"]),
+        both
+    );
+    assert!(first.failure.is_none() && second.failure.is_none());
+    let named = registry.tag("app", "v1").unwrap();
+    assert!(images.iter().any(|image| *image.digest() == named));
+    assert!(images.iter().all(|image| registry.has_image("app", image)));
+    assert_eq!(registry.tags_set().len(), 2);
 }
