@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use support::{Server, bytes, image};
 use tempfile::TempDir;
@@ -84,8 +85,7 @@ fn what_a_crash_left_behind_is_cleared_away() {
         assert_eq!(server.send("DELETE", &format!("/v2/a/blobs/{digest}")).status, 202);
     }
     let data = server.data();
-    let content =
-        |digest: &Digest| data.join("blobs/sha256").join(&digest.hex()[..2]).join(digest.hex());
+    let content = |digest: &Digest| content(&data, digest);
     // A blob that was renamed to its place, but not yet marked as a repository's.
     let orphan = Digest::sha256(b"orphan");
     fs::create_dir_all(content(&orphan).parent().unwrap()).unwrap();
@@ -105,6 +105,36 @@ fn what_a_crash_left_behind_is_cleared_away() {
 }
 
 #[test]
+fn what_somebody_took_from_the_disk_is_not_there_and_can_be_pushed_again() {
+    let server = Server::start();
+    let config = server.push_blob("a", b"{}");
+    let layer = server.push_blob("a", b"layer");
+    let manifest = image(b"{}", &[b"layer"]);
+    let put = || server.send_with("PUT", "/v2/a/manifests/v1", &[], &manifest);
+    assert_eq!(put().status, 201);
+    let root = Digest::sha256(&manifest);
+
+    fs::remove_file(content(&server.data(), &layer)).unwrap();
+    let blob = format!("/v2/a/blobs/{layer}");
+    server.send("GET", &blob).refuses(404, "BLOB_UNKNOWN");
+    assert_eq!(server.send("HEAD", &blob).status, 404);
+    put().refuses(400, "MANIFEST_BLOB_UNKNOWN");
+    let mount = format!("/v2/b/blobs/uploads/?mount={layer}&from=a");
+    assert_eq!(server.send("POST", &mount).status, 202);
+    server.push_blob("a", b"layer");
+    assert_eq!(server.send("GET", &blob).body, b"layer");
+
+    fs::remove_file(content(&server.data(), &root)).unwrap();
+    for name in ["v1", root.as_str()] {
+        let manifest = format!("/v2/a/manifests/{name}");
+        server.send("GET", &manifest).refuses(404, "MANIFEST_UNKNOWN");
+    }
+    assert_eq!(put().status, 201);
+    assert_eq!(server.send("GET", "/v2/a/manifests/v1").body, manifest);
+    assert_eq!(server.send("GET", &format!("/v2/a/blobs/{config}")).body, b"{}");
+}
+
+#[test]
 fn a_server_that_is_told_to_stop_lets_requests_end() {
     let server = Server::with(|config| config.shutdown_grace = support::PATIENCE);
     let location = server.session("a");
@@ -119,4 +149,9 @@ fn a_server_that_is_told_to_stop_lets_requests_end() {
     assert_eq!(connection.reply().status, 201);
     let server = Server::on(stopping.join().unwrap(), |_| {});
     assert_eq!(server.send("GET", &format!("/v2/a/blobs/{digest}")).body, blob);
+}
+
+/// Where the bytes of a digest lie.
+fn content(data: &Path, digest: &Digest) -> PathBuf {
+    data.join("blobs/sha256").join(&digest.hex()[..2]).join(digest.hex())
 }

@@ -69,7 +69,8 @@ impl Store {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> io::Result<bool> {
-        disk::exists(&self.layout.manifest(repository, digest))
+        Ok(disk::exists(&self.layout.manifest(repository, digest))?
+            && disk::exists(&self.layout.content(digest))?)
     }
 
     /// A manifest of `repository`, verbatim, with its media type. Bytes that no longer have their
@@ -83,7 +84,7 @@ impl Store {
             return Ok(None);
         };
         let Some(bytes) = disk::read(&self.layout.content(digest))? else {
-            return Err(corrupt(format!("the bytes of manifest {digest} are gone")));
+            return Ok(None);
         };
         let media_type = MediaType::new(&String::from_utf8_lossy(&media_type));
         match RawManifest::with_digest(media_type, digest.clone(), bytes.into()) {
@@ -160,7 +161,7 @@ impl Store {
         digest: &Digest,
     ) -> io::Result<bool> {
         let _turn = self.turn(repository);
-        if !self.manifest_exists(repository, digest)? {
+        if !disk::exists(&self.layout.manifest(repository, digest))? {
             return Ok(false);
         }
         for tag in self.tags(repository)?.unwrap_or_default() {

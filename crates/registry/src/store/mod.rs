@@ -13,9 +13,10 @@
 //! repositories/<name>/_referrers/<algorithm>/<hex of subject>/<algorithm>/<hex>   a referrer's descriptor
 //! ```
 //!
-//! No part of a repository's name begins with `_`, so names and marks never meet. Whether a
-//! repository has something is said by its marks alone: bytes under `blobs/` that no repository
-//! marks are seen by nobody, and are cleared away at the next open.
+//! No part of a repository's name begins with `_`, so names and marks never meet. A repository has
+//! what it marks, if the bytes are there too: where somebody took those from the disk, it is as if
+//! they had never come, and whoever pushes them again mends it. Bytes under `blobs/` that no
+//! repository marks are seen by nobody, and are cleared away at the next open.
 //!
 //! Every step is safe to be cut: bytes are synced before they are renamed to where they are
 //! seen, the folder is synced after it, and what names something is written after what it names:
@@ -59,7 +60,8 @@ const TURNS: usize = 64;
 impl Store {
     /// Whether `repository` has a blob; one in another repository does not count.
     pub fn blob_exists(&self, repository: &RepositoryName, digest: &Digest) -> io::Result<bool> {
-        disk::exists(&self.layout.blob(repository, digest))
+        Ok(disk::exists(&self.layout.blob(repository, digest))?
+            && disk::exists(&self.layout.content(digest))?)
     }
 
     /// How many bytes a blob of `repository` has; `None` where it does not have it.
@@ -77,10 +79,12 @@ impl Store {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> io::Result<Option<(File, u64)>> {
-        if !self.blob_exists(repository, digest)? {
+        if !disk::exists(&self.layout.blob(repository, digest))? {
             return Ok(None);
         }
-        let file = File::open(self.layout.content(digest))?;
+        let Some(file) = present(File::open(self.layout.content(digest)))? else {
+            return Ok(None);
+        };
         let size = file.metadata()?.len();
         Ok(Some((file, size)))
     }
