@@ -2,6 +2,7 @@
 
 mod bars;
 mod lines;
+mod looking;
 mod tally;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,7 @@ use windlass_push::{Event, Reporter};
 use crate::output::Output;
 use bars::Bars;
 use lines::Lines;
+pub(crate) use looking::Looking;
 use tally::Tally;
 
 /// How it is shown.

@@ -14,7 +14,7 @@ pub(crate) use push::{ImagePlace, ImageSettings, PushSettings};
 pub(crate) use registries::{Load, pusher_options};
 pub(crate) use registry_data::registry_data;
 
-use crate::args::{Cli, ProgressKind, PushArgs, VerbosityArgs, When};
+use crate::args::{Cli, ProgressKind, VerbosityArgs, When};
 use crate::output::{Output, Verbosity};
 use crate::progress::Shown;
 
@@ -38,10 +38,14 @@ impl Output {
 
 impl Shown {
     /// As was asked for, on this terminal.
-    pub(crate) fn from_args(args: &PushArgs, environment: &Environment) -> Shown {
-        match args.verbosity.quiet {
+    pub(crate) fn from_args(
+        kind: ProgressKind,
+        verbosity: &VerbosityArgs,
+        environment: &Environment,
+    ) -> Shown {
+        match verbosity.quiet {
             true => Shown::Nothing,
-            false => shown(args.progress, environment, stderr().is_terminal()),
+            false => shown(kind, environment, stderr().is_terminal()),
         }
     }
 }

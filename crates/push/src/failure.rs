@@ -39,6 +39,13 @@ pub enum Failure {
         /// Its repository.
         repository: Repository,
     },
+    /// An image at a registry has more manifests than are looked at.
+    TooMany {
+        /// The repository.
+        repository: Repository,
+        /// How many are.
+        limit: u64,
+    },
     /// The process was told to stop.
     Interrupted(Interrupt),
 }
@@ -152,7 +159,7 @@ impl Failure {
                 Some(Refusal::Missing { .. }) | None => FailureClass::Image,
                 Some(_) => FailureClass::Tag,
             },
-            Failure::Image(_) => FailureClass::Image,
+            Failure::Image(_) | Failure::TooMany { .. } => FailureClass::Image,
             Failure::Incomplete { .. } => FailureClass::Rejected,
             Failure::Astray { .. } => FailureClass::Tag,
             Failure::Interrupted(Interrupt::Interrupt) => FailureClass::Interrupted,
@@ -187,6 +194,7 @@ impl Failure {
                 "no tag was set; the registry loses what it takes, or something removes it"
                     .to_owned(),
             ),
+            Failure::TooMany { .. } => None,
             Failure::Astray { .. } => {
                 Some("did somebody else set it at the same time?".to_owned())
             }
@@ -218,6 +226,10 @@ impl std::fmt::Display for Failure {
             Failure::Astray { tag, repository } => {
                 write!(f, "tag {tag} of {repository} does not name the image after it was set")
             }
+            Failure::TooMany { repository, limit } => write!(
+                f,
+                "the image in {repository} has more than {limit} manifests, and was not looked at to its end"
+            ),
             Failure::Interrupted(Interrupt::Interrupt) => f.write_str("interrupted"),
             Failure::Interrupted(Interrupt::Terminate) => f.write_str("terminated"),
         }

@@ -65,4 +65,4 @@ pub use receipt::{
     Receipt, ReferrerReceipt, ReferrerStatus, RepositoryReceipt, TagReceipt, TagStatus, VERSION,
 };
 pub use reporter::{Event, PlanSummary, Reporter, Silent};
-pub use verify::{Depth, Flaw, FlawProblem, Verification, verify};
+pub use verify::{Depth, Flaw, FlawProblem, Looked, Verification, Watcher, verify};

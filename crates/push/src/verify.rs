@@ -5,6 +5,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -38,6 +39,23 @@ pub struct Verification {
     /// What is not as it should be. Nothing, where all of the image is there.
     pub flaws: Vec<Flaw>,
 }
+
+/// How far a look at an image has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// Manifests and blobs that were looked at.
+    pub done: u64,
+    /// All of them that are known; more may be found in what is still to be read.
+    pub known: u64,
+    /// Bytes that were read, or that need not be, of blobs and manifests that are known. Goes back
+    /// where a read begins anew.
+    pub read: u64,
+    /// All their bytes, by their descriptors.
+    pub bytes: u64,
+}
+
+/// Is told how far it is, often and from several places at once. Must return at once.
+pub type Watcher<'a> = dyn Fn(Looked) + Send + Sync + 'a;
 
 /// Something that is not as it should be at a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,13 +105,14 @@ const MOST: u64 = 100_000;
 ///
 /// # Errors
 ///
-/// Where the registry does not answer, or does not let us look. That something is not there is no
-/// error, but a [flaw](Verification::flaws).
+/// Where the registry does not answer, or does not let us look, or the image has more manifests
+/// than anybody's. That something is not there is no error, but a [flaw](Verification::flaws).
 pub async fn verify(
     client: &RepositoryClient,
     root: &Reference,
     expected: Option<&Digest>,
     depth: Depth,
+    watcher: &Watcher<'_>,
 ) -> Result<Verification, Failure> {
     let mut found = Verification { manifests: 1, ..Verification::default() };
     let root = match fetch(client, root).await? {
@@ -113,9 +132,12 @@ pub async fn verify(
     }
     found.bytes = root.size();
     found.digest = Some(digest.clone());
-    let mut walk =
-        Walk { client, depth, found, seen: HashSet::from([digest]), due: VecDeque::new() };
-    walk.take(&root);
+    let meter = Meter::new(watcher);
+    meter.done.store(1, Ordering::Relaxed);
+    meter.read.store(found.bytes, Ordering::Relaxed);
+    let seen = HashSet::from([digest]);
+    let mut walk = Walk { client, depth, found, seen, due: VecDeque::new(), meter: &meter };
+    walk.take(&root)?;
     walk.run().await?;
     Ok(walk.found)
 }
@@ -127,6 +149,34 @@ struct Walk<'a> {
     found: Verification,
     seen: HashSet<Digest>,
     due: VecDeque<Descriptor>,
+    meter: &'a Meter<'a>,
+}
+
+/// Counts for a watcher.
+struct Meter<'a> {
+    watcher: &'a Watcher<'a>,
+    done: AtomicU64,
+    known: AtomicU64,
+    read: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl<'a> Meter<'a> {
+    fn new(watcher: &'a Watcher<'a>) -> Meter<'a> {
+        let [done, known, read, bytes] = std::array::from_fn(|_| AtomicU64::new(0));
+        Meter { watcher, done, known, read, bytes }
+    }
+
+    fn tell(&self) {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let Meter { done, known, read, bytes, .. } = self;
+        (self.watcher)(Looked {
+            done: of(done),
+            known: of(known),
+            read: of(read),
+            bytes: of(bytes),
+        });
+    }
 }
 
 /// What became of a look at something.
@@ -147,12 +197,12 @@ impl Walk<'_> {
             while under_way.len() < most
                 && let Some(descriptor) = self.due.pop_front()
             {
-                under_way.push(look(self.client, descriptor, self.depth).boxed());
+                under_way.push(look(self.client, descriptor, self.depth, self.meter).boxed());
             }
             match under_way.next().await {
                 None => return Ok(()),
                 Some(seen) => match seen? {
-                    Seen::Manifest(manifest) => self.take(&manifest),
+                    Seen::Manifest(manifest) => self.take(&manifest)?,
                     Seen::Flaw(flaw) => self.found.flaws.push(flaw),
                     Seen::Fine => {}
                 },
@@ -161,14 +211,14 @@ impl Walk<'_> {
     }
 
     /// Notes what a manifest names.
-    fn take(&mut self, manifest: &RawManifest) {
+    fn take(&mut self, manifest: &RawManifest) -> Result<(), Failure> {
         let view = match manifest.view() {
             Ok(view) => view,
             Err(error) => {
                 let problem = FlawProblem::Odd(error.to_string());
                 let digest = Some(manifest.digest().clone());
                 self.found.flaws.push(Flaw { kind: "manifest", digest, problem });
-                return;
+                return Ok(());
             }
         };
         let is_index = matches!(view, Manifest::Index(_));
@@ -183,17 +233,45 @@ impl Walk<'_> {
                 self.found.blobs += 1;
             }
             self.found.bytes = self.found.bytes.saturating_add(child.size);
-            if self.found.manifests <= MOST {
-                self.due.push_back(child.clone());
+            if self.found.manifests > MOST {
+                let repository = self.client.repository().clone();
+                return Err(Failure::TooMany { repository, limit: MOST });
             }
+            self.due.push_back(child.clone());
         }
+        let Verification { manifests, blobs, bytes, .. } = &self.found;
+        self.meter.known.store(manifests + blobs, Ordering::Relaxed);
+        self.meter.bytes.store(*bytes, Ordering::Relaxed);
+        self.meter.tell();
+        Ok(())
     }
 }
 
+/// Looks at something, and counts it.
 async fn look(
     client: &RepositoryClient,
     descriptor: Descriptor,
     depth: Depth,
+    meter: &Meter<'_>,
+) -> Result<Seen, Failure> {
+    let size = descriptor.size;
+    let position = AtomicU64::new(0);
+    let move_to = |to: u64| {
+        let from = position.swap(to, Ordering::Relaxed);
+        meter.read.fetch_add(to.wrapping_sub(from), Ordering::Relaxed);
+        meter.tell();
+    };
+    let seen = look_at(client, descriptor, depth, &move_to).await?;
+    meter.done.fetch_add(1, Ordering::Relaxed);
+    move_to(size);
+    Ok(seen)
+}
+
+async fn look_at(
+    client: &RepositoryClient,
+    descriptor: Descriptor,
+    depth: Depth,
+    progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<Seen, Failure> {
     let Descriptor { digest, size, media_type, .. } = descriptor;
     if media_type.is_manifest() {
@@ -219,7 +297,7 @@ async fn look(
             }
             BlobStat::Present(_) => None,
         },
-        Depth::Bytes => match client.hash_blob(&digest, size).await? {
+        Depth::Bytes => match client.hash_blob(&digest, size, progress).await? {
             None => Some(FlawProblem::Missing),
             Some(hashed) if hashed.size != size => {
                 Some(FlawProblem::Size { expected: size, found: hashed.size })

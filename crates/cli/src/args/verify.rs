@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use windlass_oci::{Reference, ReferenceError, Repository};
 
-use super::{ConnectionArgs, FormArgs, VerbosityArgs};
+use super::{ConnectionArgs, FormArgs, ProgressKind, VerbosityArgs};
 use crate::selector;
 
 /// Find out whether all of an image is at a registry
@@ -22,7 +22,7 @@ use crate::selector;
 /// Standard output gets HOST/NAME@DIGEST where all is there.
 ///
 /// Exit status: 0 all of it is there; 2 usage; 3 something is missing, is not what it should be, or
-/// is another image, or IMAGE cannot be read; 4 authentication or permission; 6 the registry is
+/// is another image, or has more than 100,000 manifests, or IMAGE cannot be read; 4 authentication or permission; 6 the registry is
 /// unreachable, or was given up on.
 #[derive(Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -53,6 +53,10 @@ pub(crate) struct VerifyArgs {
 
     #[command(flatten)]
     pub(crate) verbosity: VerbosityArgs,
+
+    /// How to show how far it is: a bar on a terminal, lines elsewhere
+    #[arg(long, value_name = "KIND", default_value = "auto", help_heading = "Output")]
+    pub(crate) progress: ProgressKind,
 }
 
 const EXAMPLES: &str = "\

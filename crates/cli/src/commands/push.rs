@@ -44,7 +44,7 @@ pub(crate) async fn run(
     let pusher = Pusher::new(settings.pusher.clone());
     let repositories = || jobs.iter().flat_map(|job| &job.repositories);
     let several = repositories().collect::<BTreeSet<_>>().len() > 1;
-    let shown = Shown::from_args(args, &context.environment);
+    let shown = Shown::from_args(args.progress, &args.verbosity, &context.environment);
     let progress = Progress::new(shown, several, output);
     let stopped = async {
         let interrupt = stop.clone().wait().await;

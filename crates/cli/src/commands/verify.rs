@@ -11,6 +11,7 @@ use crate::args::{Form, Place, VerifyArgs};
 use crate::commands::Context;
 use crate::exit_code::Exit;
 use crate::problem::Problem;
+use crate::progress::{Looking, Shown};
 use crate::settings::{Load, pusher_options};
 use crate::signals::Stop;
 use crate::words;
@@ -37,12 +38,17 @@ pub(crate) async fn run(args: &VerifyArgs, context: &Context) -> Result<Exit, Pr
     let options = pusher_options(&args.connection, Load::default(), &hosts, environment, output)?;
     let client = Pusher::new(options).client(repository.registry()).repository(repository.clone());
     let depth = if args.deep { Depth::Bytes } else { Depth::Sizes };
+    let shown = Shown::from_args(args.progress, &args.verbosity, environment);
+    let looking = Looking::new(shown, depth, output);
+    let watcher = |looked| looking.show(looked);
     let found = tokio::select! {
-        found = verify(&client, &root, expected.as_ref(), depth) => found,
+        found = verify(&client, &root, expected.as_ref(), depth, &watcher) => found,
         interrupt = stop.clone().wait() => {
+            looking.finish();
             return Err(stop.names_exit(Problem::interrupted(interrupt)));
         }
     };
+    looking.finish();
     let found = found.map_err(|failure| Problem::from(&failure))?;
     let is_whole = found.flaws.is_empty();
     match (output.form(), &found.digest) {

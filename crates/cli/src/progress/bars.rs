@@ -26,10 +26,10 @@ const MOST: usize = 8;
 /// What is smaller comes and goes too quickly to be read.
 const SMALLEST: u64 = 1 << 20;
 /// So often bars are drawn while nothing moves.
-const TICK: Duration = Duration::from_millis(250);
+pub(super) const TICK: Duration = Duration::from_millis(250);
 
 /// Short of 80 columns: in a full line the `^C` that a terminal echoes begins another.
-const ALL: &str = "{bar:16} {amount} of {total}, {speed}, {eta} left, {msg}";
+pub(super) const ALL: &str = "{bar:16} {amount} of {total}, {speed}, {eta} left, {msg}";
 const BLOB: &str = "{bar:16} {amount} of {total}, {msg}";
 
 impl Bars {
@@ -98,7 +98,7 @@ impl Bars {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
+pub(super) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")

@@ -24,7 +24,7 @@ pub(super) struct Lines {
 const FEW: u64 = 20;
 const A_SECOND: u32 = 3;
 /// Systems that run builds take long silence for death.
-const SILENCE: Duration = Duration::from_secs(10);
+pub(super) const SILENCE: Duration = Duration::from_secs(10);
 
 impl Lines {
     /// Nothing was said yet.

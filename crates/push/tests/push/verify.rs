@@ -1,11 +1,13 @@
 //! Whether all of an image is there: found out, and mended by a push that looks.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use windlass_oci::{Digest, Reference};
 use windlass_push::{
-    Depth, FailureClass, Finished, FlawProblem, Job, TagStatus, Verification, verify,
+    Depth, FailureClass, Finished, FlawProblem, Job, Looked, TagStatus, Verification, verify,
 };
+use windlass_registry_client::RepositoryClient;
 use windlass_testkit::{
     Call, Image, ImageBuilder, IndexBuilder, RealOptions, RealRegistry, TestOptions, TestRegistry,
     on,
@@ -23,10 +25,13 @@ fn image() -> Image {
 }
 
 async fn look_at(host: &str, root: &Reference, depth: Depth) -> Verification {
+    in_time(verify(&client(host), root, None, depth, &|_| ())).await.unwrap()
+}
+
+fn client(host: &str) -> RepositoryClient {
     let how = How { retry_for: Duration::from_secs(5), ..How::default() };
     let client = how.pusher(host).client(&host.parse().unwrap());
-    let client = client.repository(format!("{host}/app").parse().unwrap());
-    in_time(verify(&client, root, None, depth)).await.unwrap()
+    client.repository(format!("{host}/app").parse().unwrap())
 }
 
 async fn look(registry: &TestRegistry, image: &Image, depth: Depth) -> Verification {
@@ -68,6 +73,57 @@ async fn what_is_whole_has_no_flaw() {
     assert_eq!(found.digest.as_ref(), Some(index().digest()));
     // Nothing is read that need not be.
     assert_eq!(registry.calls(Call::BlobGet).len(), 6);
+}
+
+#[tokio::test]
+async fn how_far_it_is_is_told_on_the_way() {
+    let registry = TestRegistry::plain();
+    let image = ImageBuilder::new(1).layers(3, 500_000).build();
+    registry.seed("app", &image, None);
+    let root = Reference::Digest(image.digest().clone());
+    for depth in [Depth::Sizes, Depth::Bytes] {
+        let told = Mutex::new(Vec::new());
+        let watcher = |looked: Looked| told.lock().unwrap().push(looked);
+        let (client, host) = (client(&registry.host()), registry.host());
+        in_time(verify(&client, &root, None, depth, &watcher)).await.unwrap();
+        let told = told.into_inner().unwrap();
+        let (first, last) = (told[0], *told.last().unwrap());
+        let found = look_at(&host, &root, depth).await;
+        let all = found.manifests + found.blobs;
+        assert_eq!((first.done, first.known, first.bytes), (1, all, found.bytes));
+        let end = Looked { done: all, known: all, read: found.bytes, bytes: found.bytes };
+        assert_eq!(last, end);
+        assert!(told.is_sorted_by_key(|looked| (looked.done, looked.read)), "{told:?}");
+        // Not only once for each blob, where they are read.
+        let is_often = told.len() as u64 > all + 3;
+        assert_eq!(is_often, depth == Depth::Bytes, "{}", told.len());
+    }
+}
+
+#[tokio::test]
+async fn more_manifests_than_are_looked_at_are_an_error() {
+    let registry = TestRegistry::plain();
+    let children: Vec<String> = (0..100_000)
+        .map(|number| {
+            let media_type = "application/vnd.oci.image.manifest.v1+json";
+            format!(r#"{{"mediaType":"{media_type}","digest":"sha256:{number:064x}","size":1}}"#)
+        })
+        .collect();
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let children = children.join(",");
+    let index =
+        format!(r#"{{"schemaVersion":2,"mediaType":"{media_type}","manifests":[{children}]}}"#);
+    let digest = Digest::sha256(index.as_bytes());
+    let answer = on(Call::ManifestGet).answer(200).body(index);
+    registry.fault(answer.header("content-type", media_type));
+    let root = Reference::Digest(digest);
+    let client = client(&registry.host());
+    let looked = in_time(verify(&client, &root, None, Depth::Sizes, &|_| ())).await;
+    let failure = looked.unwrap_err();
+    assert_eq!(failure.class(), FailureClass::Image);
+    assert!(failure.to_string().contains("more than 100000 manifests"), "{failure}");
+    // It was known before any of them was asked for.
+    assert_eq!(registry.log().len(), 1);
 }
 
 #[tokio::test]

@@ -58,9 +58,16 @@ impl RepositoryClient {
 
     /// Reads a blob of `size` bytes to its end and hashes it on the way; `None` where it is not
     /// there. A read that breaks goes on where it broke, or begins anew where the registry cannot
-    /// do that. Nothing is kept.
-    pub async fn hash_blob(&self, digest: &Digest, size: u64) -> Result<Option<HashedBlob>, Error> {
-        let mut read = Read { hasher: Hasher::new(digest.algorithm()), digest, size, done: 0 };
+    /// do that. Nothing is kept. `progress` is told how many of the bytes have come, which is less
+    /// than before where it begins anew.
+    pub async fn hash_blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Option<HashedBlob>, Error> {
+        let hasher = Hasher::new(digest.algorithm());
+        let mut read = Read { hasher, digest, size, done: 0, progress };
         let mut patience = Patience::default();
         loop {
             let mut call = self
@@ -121,6 +128,7 @@ struct Read<'a> {
     size: u64,
     /// So many have come.
     done: u64,
+    progress: &'a (dyn Fn(u64) + Send + Sync),
 }
 
 impl Read<'_> {
@@ -135,6 +143,7 @@ impl Read<'_> {
             let piece = piece.map_err(ErrorKind::Http)?;
             self.hasher.update(&piece);
             self.done += piece.len() as u64;
+            (self.progress)(self.done.min(self.size));
             if self.done > self.size {
                 return Ok(());
             }
