@@ -1,9 +1,11 @@
 //! What a push that does not work tells: exit code, words, receipt.
 
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
+use std::thread;
 
 use serde_json::Value;
-use windlass_testkit::{Call, ImageBuilder, IndexBuilder, Layout, TestRegistry, on};
+use windlass_testkit::{Call, Gate, ImageBuilder, IndexBuilder, Layer, Layout, TestRegistry, on};
 
 use crate::harness::push;
 
@@ -134,4 +136,35 @@ fn a_sparse_image_is_pushed_where_the_registry_has_the_rest() {
     push([path, "-r", &repository]).ends_with(3).says(absent.as_str());
     registry.seed_blob("app", &whole.bytes(&absent));
     push([path, "-r", &repository]).ends_with(0);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_sent_is_named_and_no_tag_is_set() {
+    let size = 16 << 20;
+    let check = |change: &dyn Fn(&mut fs::File), words: &str| {
+        let image = ImageBuilder::new(7).layer(Layer::sparse(size)).build();
+        let (registry, layout) = (TestRegistry::plain(), image.directory());
+        let layer = image.blobs().into_iter().max_by_key(|blob| blob.size).unwrap();
+        // What the sockets take of the body has been read by then, and much has not.
+        let gate = Gate::new();
+        registry.fault(on(Call::UploadPut).digest(&layer.digest).hold_before(&gate));
+        let (repository, path) = (format!("{}/app", registry.host()), layout.path().to_owned());
+        let pushing = thread::spawn(move || {
+            push([path.to_str().unwrap(), "-r", &repository, "-t", "v1", "--no-resume"])
+        });
+        gate.block_for(1);
+        let path = layout.blob(&layer.digest);
+        change(&mut fs::File::options().write(true).open(&path).unwrap());
+        gate.open();
+        let ran = pushing.join().unwrap().ends_with(3).says(words);
+        ran.says(path.to_str().unwrap());
+        assert!(registry.tags_set().is_empty());
+    };
+    check(&|file| file.set_len(size - 1).unwrap(), "has changed while");
+    // Where the size stays, only the digest tells.
+    let other_end = |file: &mut fs::File| {
+        file.seek(SeekFrom::Start(size - 1)).unwrap();
+        file.write_all(b"x").unwrap();
+    };
+    check(&other_end, "has the digest");
 }

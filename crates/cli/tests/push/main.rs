@@ -8,6 +8,7 @@
 mod failures;
 mod harness;
 mod input;
+mod journal;
 #[cfg(unix)]
 mod launcher;
 mod login;

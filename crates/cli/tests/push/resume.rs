@@ -13,38 +13,38 @@ use windlass_testkit::{
 
 use crate::harness::{Run, run, windlass};
 
-fn image() -> Image {
+pub(crate) fn image() -> Image {
     ImageBuilder::new(71).layer(Layer::sparse(16 << 20)).build()
 }
 
-fn command(layout: &Layout, host: &str, more: &[&str]) -> Command {
+pub(crate) fn command(layout: &Layout, host: &str, more: &[&str]) -> Command {
     let mut command = windlass();
     command.arg("push").arg(layout.path()).args(["-t", "v1", "-r", &format!("{host}/app")]);
     command.args(more).args(["--output", "json"]);
     command
 }
 
-fn start(command: &mut Command) -> Child {
+pub(crate) fn start(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-fn signal(child: &Child, signal: &str) {
+pub(crate) fn signal(child: &Child, signal: &str) {
     let pid = child.id().to_string();
     assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
 }
 
-fn wait_until(what: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: impl Fn() -> bool) {
     while !what() {
         sleep(Duration::from_millis(2));
     }
 }
 
-fn is_large(head: &windlass_testkit::Head) -> bool {
+pub(crate) fn is_large(head: &windlass_testkit::Head) -> bool {
     let length = head.headers.get("content-length").and_then(|length| length.to_str().ok());
     length.is_some_and(|length| length.parse::<u64>().unwrap() > 100_000)
 }
 
-fn blobs(ran: &Run) -> serde_json::Value {
+pub(crate) fn blobs(ran: &Run) -> serde_json::Value {
     let receipt: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     receipt["repositories"][0]["blobs"].clone()
 }
@@ -160,32 +160,4 @@ fn without_a_journal_nothing_is_kept_and_the_session_is_cancelled() {
     let ran = run(command(&layout, &registry.host(), &["-v"]).env_remove("HOME")).ends_with(0);
     ran.never_says("journal");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
-}
-
-#[test]
-fn a_journal_that_cannot_be_written_is_told_to_those_who_ask() {
-    let image = image();
-    let push = |more: &[&str], limit: &str| {
-        let (registry, layout) = (TestRegistry::plain(), image.directory());
-        let ran = {
-            let pushing = command(&layout, &registry.host(), more);
-            let mut limited = Command::new("sh");
-            limited.args(["-c", &format!("trap '' XFSZ; {limit} exec \"$0\" \"$@\"")]);
-            limited.arg(pushing.get_program()).args(pushing.get_args()).env_clear();
-            run(&mut limited).ends_with(0)
-        };
-        assert!(registry.has_image("app", &image));
-        ran
-    };
-    // No folder can be made there, whoever one is.
-    let of_kernel = ["--state-dir", "/proc/none"];
-    if cfg!(target_os = "linux") {
-        push(&of_kernel, "").never_says("journal");
-        push(&[&of_kernel[..], &["-v"]].concat(), "").says("cannot keep a journal in /proc/none");
-    }
-    // Files cannot grow, as on a full disk.
-    let state = tempfile::tempdir().unwrap();
-    let full = ["--state-dir", state.path().to_str().unwrap()];
-    push(&full, "ulimit -f 0;").never_says("journal");
-    push(&[&full[..], &["-v"]].concat(), "ulimit -f 0;").says("the push goes on without it");
 }

@@ -164,7 +164,7 @@ impl Inner {
         };
         match record::parse(&bytes, key, now()) {
             Ok(value) => Some(value),
-            Err(Odd::Empty | Odd::Expired) => None,
+            Err(Odd::Empty) => None,
             Err(odd) => {
                 let (path, why) = (slot.path().to_owned(), odd.to_string());
                 self.tell(&JournalTrouble::Odd { path, why });
