@@ -133,6 +133,24 @@ fn a_request_is_pushed_without_its_target() {
 }
 
 #[test]
+fn a_push_is_packed_and_started_where_it_was_not_built() {
+    let Some(workspace) = workspace() else { return };
+    workspace.build_in("packed", &[TARGET]).ends_with(0);
+    let bin = workspace.bin_in("packed").join("tests/launcher");
+    let (scratch, elsewhere) = (workspace.scratch(), workspace.scratch());
+    let archive = scratch.path().join("push.tar");
+    // As docs/bazel.md has it.
+    let mut tar = Command::new("tar");
+    tar.arg("-chf").arg(&archive).arg("-C").arg(&bin);
+    run(tar.args(["push", "push.request.json", "push.runfiles"])).ends_with(0);
+    // Nothing of where it was built is there.
+    workspace.forget("packed");
+    let mut tar = Command::new("tar");
+    run(tar.arg("-xf").arg(&archive).arg("-C").arg(elsewhere.path())).ends_with(0);
+    check(|typed| start(elsewhere.path().join("push"), "/", typed));
+}
+
+#[test]
 fn a_path_that_is_typed_begins_where_the_user_stands() {
     let Some(workspace) = workspace() else { return };
     let registry = TestRegistry::plain();
