@@ -25,6 +25,7 @@ OciPushInfo = provider(
         "flags": "list of strings: flags of `windlass push`.",
         "image": "OciImageInfo: the image; None where it is a layout directory of other rules.",
         "layout": "File: the layout directory of other rules; None where `image` is set.",
+        "referrers": "list of Files: layouts with what refers to the image.",
         "repository": "string: the repository; empty where it comes from `repository_file` or the command line.",
         "repository_file": "File: holds the repository; or None.",
         "request": "File: the request, which `windlass push --request` takes.",

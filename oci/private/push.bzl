@@ -135,6 +135,13 @@ _ATTRS = {
         "txt file containing tags, one per line. Blank lines and lines that begin with `#` are " +
         "skipped. A list of strings in the macro.",
     ),
+    "referrers": attr.label_list(
+        doc = "What refers to the image, such as signatures, attestations and bills of materials: " +
+              "targets whose one output is an OCI layout directory, or a tar archive of one, with " +
+              "manifests whose `subject` is the image or a part of it. They are in the registry " +
+              "before the first tag is set. One of which nothing refers to the image fails the push.",
+        allow_files = True,
+    ),
     "remote_tags": _tags_attr("The same as `image_tags`, as current rules_oci calls it."),
     "repository": attr.string(
         doc = "Repository where the image will be pushed to, e.g.: `index.docker.io/<user>/image`. " +
@@ -158,9 +165,11 @@ def _oci_push_impl(ctx):
         image = ctx.attr.image[OciImageInfo]
     else:
         layout = layout_file("image", ctx.attr.image, or_archive = True)
+    referrers = [layout_file("referrers", target, or_archive = True) for target in ctx.attr.referrers]
     stamps = status_files(ctx)
     request = {
         "flags": ctx.attr.flags,
+        "referrers": [layout.path for layout in referrers],
         "repositories": [ctx.attr.repository] if ctx.attr.repository else [],
         "status_files": [file.path for file in stamps],
         "tag_files": [tag_file.path] if tag_file else [],
@@ -171,14 +180,17 @@ def _oci_push_impl(ctx):
         request["layout"] = layout.path
     else:
         request["layouts"] = [directory.path for directory in image.layouts.to_list()]
-    files = stamps + [file for file in [tag_file, ctx.file.repository_file, layout] if file]
+    files = stamps + referrers
+    files += [file for file in [tag_file, ctx.file.repository_file, layout] if file]
     if image:
         files += [layer.file for layer in image.layers.to_list()]
         files += image.documents.to_list() + image.layouts.to_list()
 
     request_file = write_request(ctx, tool, request, image)
     executable = link_tool(ctx, tool)
-    linked = image.linked if image else linked_files(ctx.attr.image)
+    linked = depset(transitive = [
+        image.linked if image else linked_files(ctx.attr.image),
+    ] + [linked_files(target) for target in ctx.attr.referrers])
     runfiles = ctx.runfiles(
         files = [executable, request_file],
         root_symlinks = root_symlinks(files),
@@ -191,6 +203,7 @@ def _oci_push_impl(ctx):
             flags = ctx.attr.flags,
             image = image,
             layout = layout,
+            referrers = referrers,
             repository = ctx.attr.repository,
             repository_file = ctx.file.repository_file,
             request = request_file,

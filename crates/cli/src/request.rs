@@ -122,6 +122,11 @@ impl Request {
         }
     }
 
+    /// The layouts with what refers to the image.
+    pub(crate) fn referrers(&self) -> Result<Vec<PathBuf>, Problem> {
+        self.file.document.referrers.iter().map(|path| self.file.find(path)).collect()
+    }
+
     /// Where it goes, by its own words. Empty where it does not say.
     pub(crate) fn repositories(&self) -> Result<Vec<Repository>, Problem> {
         let Document { repositories, repository_file, .. } = &self.file.document;

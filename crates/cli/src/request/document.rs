@@ -22,6 +22,8 @@ pub(crate) struct Document {
     pub(crate) runfiles: Option<PathBuf>,
     /// What is pushed.
     pub(crate) content: Content,
+    /// Layouts with what refers to the image.
+    pub(crate) referrers: Vec<PathBuf>,
     /// Where to, where the command line says nothing.
     pub(crate) repositories: Vec<Template<Repository>>,
     /// The same, as a file.
@@ -79,6 +81,8 @@ struct Written {
     layouts: Vec<PathBuf>,
     layout: Option<PathBuf>,
     requests: Option<Vec<PathBuf>>,
+    #[serde(default)]
+    referrers: Vec<PathBuf>,
     #[serde(default, deserialize_with = "texts")]
     repositories: Vec<Template<Repository>>,
     repository_file: Option<PathBuf>,
@@ -117,7 +121,8 @@ impl Written {
             return Err("it has both repositories and repository_file; one of them is meant".into());
         }
         let has_parts = !self.blobs.is_empty() || !self.layouts.is_empty();
-        let has_places = !self.repositories.is_empty()
+        let has_more = !self.referrers.is_empty()
+            || !self.repositories.is_empty()
             || self.repository_file.is_some()
             || !self.tags.is_empty()
             || !self.tag_files.is_empty();
@@ -136,8 +141,11 @@ impl Written {
             (None, None, Some(requests)) if requests.is_empty() => {
                 return Err("its requests are an empty list: there is nothing to push".into());
             }
-            (None, None, Some(_)) if has_places => {
-                return Err("it has requests, which have repositories and tags of their own".into());
+            (None, None, Some(_)) if has_more => {
+                return Err(
+                    "it has requests, which have repositories, tags and referrers of their own"
+                        .into(),
+                );
             }
             (None, None, Some(requests)) => Content::Requests(requests),
             (None, None, None) => {
@@ -150,6 +158,7 @@ impl Written {
             folder: self.folder,
             runfiles: self.runfiles,
             content,
+            referrers: self.referrers,
             repositories: self.repositories,
             repository_file: self.repository_file,
             tags: self.tags,
@@ -286,6 +295,7 @@ mod tests {
             ("tag_files", json!(["tags"])),
             ("repositories", json!(["a.io/x"])),
             ("repository_file", json!("repository")),
+            ("referrers", json!(["signature"])),
         ] {
             let tagged = |document: &mut Value| {
                 requests(document);

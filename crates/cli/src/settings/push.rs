@@ -26,7 +26,7 @@ use crate::tag_list;
 pub(crate) struct PushSettings {
     /// The images, each with where it goes.
     pub(crate) images: Vec<ImageSettings>,
-    /// Layouts with what refers to the images.
+    /// Layouts with what refers to any of the images.
     pub(crate) referrers: Vec<PathBuf>,
     /// What of the images is taken along.
     pub(crate) graph: GraphOptions,
@@ -57,6 +57,8 @@ pub(crate) struct ImageSettings {
     pub(crate) name: Option<String>,
     /// The image.
     pub(crate) image: ImagePlace,
+    /// Layouts with what refers to this one.
+    pub(crate) referrers: Vec<PathBuf>,
     /// Where to, in this order; at least one, each once.
     pub(crate) repositories: Vec<Repository>,
     /// The tags to set, in this order, each once.
@@ -165,9 +167,10 @@ fn images(
     for file in &args.tag_files {
         tags.extend(tag_list::read(file)?);
     }
-    let settings = |name, image, repositories, tags| ImageSettings {
+    let settings = |name, image, referrers, repositories, tags| ImageSettings {
         name,
         image,
+        referrers,
         repositories: each_once(repositories, "repository", output),
         tags: each_once(tags, "tag", output),
     };
@@ -185,7 +188,7 @@ fn images(
                 .hint("name one with --repository HOST/NAME"));
         }
         let image = ImagePlace::Layout { path: path.clone(), selector: args.manifest.clone() };
-        return Ok(vec![settings(None, image, args.repositories.clone(), tags)]);
+        return Ok(vec![settings(None, image, Vec::new(), args.repositories.clone(), tags)]);
     }
     let of_request = |request: &Request| {
         let image = match request.image()? {
@@ -207,7 +210,8 @@ fn images(
                 .hint(format!("give it one, or write {command} --repository HOST/NAME")));
         }
         let tags = tags.iter().cloned().chain(request.tags()?).collect();
-        Ok(settings(request.name().map(str::to_owned), image, repositories, tags))
+        let (name, referrers) = (request.name().map(str::to_owned), request.referrers()?);
+        Ok(settings(name, image, referrers, repositories, tags))
     };
     requests.iter().map(of_request).collect()
 }

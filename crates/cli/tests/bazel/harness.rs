@@ -248,7 +248,7 @@ fn option(name: &str, path: &Path) -> std::ffi::OsString {
 }
 
 /// Copies a folder, without what a Bazel that was run there has left.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

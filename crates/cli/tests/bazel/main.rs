@@ -20,6 +20,7 @@ mod launching;
 mod layouts;
 mod pushing;
 mod pushing_all;
+mod referring;
 mod refusing;
 mod remote_cache;
 mod stamping;

@@ -98,6 +98,31 @@ fn a_file_that_is_gone_is_no_matter_where_the_registry_has_it() {
 }
 
 #[test]
+fn a_request_names_what_refers_to_its_image() {
+    let registry = TestRegistry::plain();
+    let image = ImageBuilder::new(61).layers(1, 1_000).build();
+    let about = |subject: &Image| {
+        let builder = ImageBuilder::new(62).empty_config().artifact_type("a/signature");
+        builder.layers(1, 500).subject(subject.root()).build()
+    };
+    let signature = about(&image);
+    let stranger = about(&ImageBuilder::new(63).build());
+    let (layout, signed) = (image.directory(), signature.archive());
+    let (other, to) = (stranger.directory(), format!("{}/app", registry.host()));
+    let named = |path: &std::path::Path| json!({ "repositories": [to], "referrers": [path] });
+
+    let file = request(&image, &layout, "stranger.json", &named(other.path()));
+    push(["--request", &file, "-t", "v1"]).ends_with(2).says("refers to what is pushed");
+    let file = request(&image, &layout, "none.json", &named("none/such".as_ref()));
+    push(["--request", &file, "-t", "v1"]).ends_with(2).says("cannot find none/such");
+    assert!(registry.log().is_empty());
+
+    let file = request(&image, &layout, "signed.json", &named(signed.path()));
+    push(["--request", &file, "-t", "v1"]).ends_with(0).says("1 referrer sent");
+    assert!(registry.has_image("app", &image) && registry.has_image("app", &signature));
+}
+
+#[test]
 fn a_request_that_is_not_understood_sends_nothing() {
     let registry = TestRegistry::plain();
     let image = ImageBuilder::new(55).layers(1, 1_000).build();

@@ -18,9 +18,12 @@ use crate::words;
 pub(super) async fn read(settings: &PushSettings, output: &Output) -> Result<Vec<Job>, Problem> {
     let mut given = Given::open(&settings.referrers).await?;
     let mut jobs = Vec::new();
-    for ImageSettings { name, image, repositories, tags } in &settings.images {
+    for ImageSettings { name, image, referrers: own, repositories, tags } in &settings.images {
         let read = async {
             let (graph, mut referrers) = read_graph(image, &settings.graph).await?;
+            let mut own = Given::open(own).await?;
+            referrers.extend(own.of(&graph, &settings.graph).await?);
+            own.refuse_strangers()?;
             referrers.extend(given.of(&graph, &settings.graph).await?);
             Ok((graph, each_once(referrers)))
         };

@@ -1,4 +1,4 @@
-//! What was given with `--referrer`: layouts with what refers to the images.
+//! Layouts with what refers to images, as `--referrer` gives them for all and a request for its own.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
