@@ -34,6 +34,7 @@ Running the target again sends what is missing and sets what is not set.
 | 5 | a tag was refused: by the registry, which then has the image by its digest, or by `--tag-policy` or `--expect-tag` before anything was sent |
 | 6 | the registry cannot be reached, or was given up on; run again to go on |
 | 7 | the registry does not take the content |
+| 130, 143, 129 | interrupted, terminated, the terminal went away |
 | 1 | anything else |
 
 Push an oci_image to docker registry with latest tag

@@ -123,7 +123,9 @@ pub(crate) struct PushArgs {
 
     /// Write what was done into FILE as JSON, on failure too
     ///
-    /// One document a line for each image, as --output json prints it.
+    /// One document a line for each image, as --output json prints it: what was done with the image's
+    /// blobs, manifests, tags and what refers to it, or with --dry-run would be, and why it failed.
+    /// docs/receipt.md explains each field.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) receipt: Option<PathBuf>,
 

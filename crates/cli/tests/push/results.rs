@@ -1,9 +1,10 @@
 //! What a push that works leaves behind: in the registry, on standard output, in files.
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use serde_json::json;
-use windlass_testkit::{Call, ImageBuilder, IndexBuilder, TestRegistry, on};
+use serde_json::{Value, json};
+use windlass_testkit::{Call, ImageBuilder, IndexBuilder, Layout, TestRegistry, on};
 
 use crate::harness::{push, windlass};
 
@@ -92,6 +93,52 @@ fn json_is_one_receipt_a_line_and_nothing_else_on_standard_output() {
     assert!(there["bytes"]["sent"].as_u64() >= there["bytes"]["total"].as_u64());
     assert!(there["seconds"].is_f64());
     assert!(receipt.get("error").is_none());
+}
+
+/// All fields of a document, those within fields too.
+fn fields(document: &Value, found: &mut BTreeSet<String>) {
+    match document {
+        Value::Object(object) => {
+            found.extend(object.keys().cloned());
+            object.values().for_each(|value| fields(value, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| fields(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_a_receipt_is_explained_and_none_that_there_is_not() {
+    let image = ImageBuilder::new(13).layers(1, 1_000).build();
+    let referrer = ImageBuilder::new(14).empty_config().artifact_type("a/b").subject(image.root());
+    let layout = Layout::directory(&[(&image, None), (&referrer.build(), None)]);
+    let registry = TestRegistry::plain();
+    registry.fault(on(Call::TagPut).tag("v2").refuse(400, "TAG_INVALID", "immutable"));
+    let request = layout.beside().join("request.json");
+    let repository = format!("{}/app", registry.host());
+    let document = json!({
+        "version": 1, "name": "the image", "layout": layout.path(), "repositories": [repository],
+    });
+    fs::write(&request, document.to_string()).unwrap();
+    let typed = ["--request", request.to_str().unwrap(), "--verify", "--output", "json"];
+    let typed = [&typed[..], &["--manifest", image.digest().as_str(), "-t", "v2"]].concat();
+    let mut found = BTreeSet::new();
+    for (more, code, outcome) in [(&["--dry-run"][..], 0, "planned"), (&[], 5, "failed")] {
+        let receipt = &push([&typed[..], more].concat()).ends_with(code).documents()[0];
+        assert_eq!(receipt["outcome"], outcome);
+        fields(receipt, &mut found);
+    }
+
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/receipt.md");
+    let page = fs::read_to_string(page).unwrap();
+    for field in &found {
+        assert!(page.contains(&format!("`{field}`")), "docs/receipt.md does not explain {field}");
+        assert!(page.contains(&format!("\"{field}\": ")), "its example does not have {field}");
+    }
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    for (field, _) in rows {
+        assert!(found.contains(field), "docs/receipt.md explains {field}, which there is not");
+    }
 }
 
 #[test]
