@@ -2,6 +2,7 @@
 
 mod push;
 mod read;
+mod refusal;
 mod session;
 
 use std::sync::Arc;

@@ -9,9 +9,10 @@ use futures_util::future::poll_fn;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RANGE};
 use http::uri::InvalidUri;
 use http::{Method, StatusCode, Uri};
-use windlass_oci::{Algorithm, Digest, Hasher, RepositoryName};
+use windlass_oci::{Algorithm, Digest, ErrorBody, Hasher, RepositoryName};
 use windlass_source::{BlobSource, SourceError};
 
+use super::refusal::{Refusal, Sent};
 use super::{BlobProgress, Pushed, SessionKeeper, UploadSession, operation};
 use crate::auth::Scopes;
 use crate::client::{OpenSession, RepositoryClient};
@@ -67,14 +68,6 @@ pub(super) struct BlobPush<'a> {
 struct Came {
     outcome: Outcome,
     trouble: Option<Trouble>,
-}
-
-/// What of a request's body has gone out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
-    NoBody,
-    Nothing,
-    Some,
 }
 
 impl<'a> BlobPush<'a> {
@@ -312,42 +305,18 @@ impl BlobPush<'_> {
             }
             return self.understand_success(step, &reply);
         }
-        let status = reply.status.as_u16();
-        if step == &Step::Check && status == 404 {
-            return Ok(came(Outcome::Absent));
-        }
-        let verdict = reply.verdict();
+        let (status, verdict) = (reply.status, reply.verdict());
         // Once may be a token that ran out; twice is no.
         let login_renewed = reply.login_renewed && self.logins_renewed == 0;
         self.logins_renewed += u32::from(reply.login_renewed);
         let kind = reply.into_error_kind();
-        let has = |code: &str| matches!(&kind, ErrorKind::Answer { body, .. } if body.has(code));
-        let outcome = match (step, status) {
-            (Step::Patch { .. }, 500) => Outcome::PatchFailed,
-            _ if verdict != Verdict::Fatal && body == Sent::Nothing => Outcome::Untouched,
-            _ if verdict != Verdict::Fatal || login_renewed => Outcome::Broken,
-            // Some never answer questions and take pushes all the same, see `Presence::Unknown`.
-            (Step::Check, 403) => Outcome::Absent,
-            (Step::Ask { .. }, 403) => Outcome::SessionGone,
-            (_, 401 | 403) => Outcome::Refused,
-            (Step::Put { .. }, _) if has("DIGEST_INVALID") => Outcome::BadDigest,
-            (_, 413) => Outcome::TooLarge,
-            // GHCR's word for a chunk above 4 MiB, <https://github.com/oras-project/rust-oci-client/issues/35>.
-            (_, 416) if says_too_large(&kind) => Outcome::TooLarge,
-            (_, 416) => Outcome::OutOfStep,
-            // No session is lost before there is one.
-            (Step::Open, _) => Outcome::Refused,
-            (Step::Ask { .. }, 400..=499) => Outcome::SessionGone,
-            (Step::Put { .. } | Step::Patch { .. }, 404 | 409) => Outcome::SessionGone,
-            // Nexus says so to the slower of two that push one blob,
-            // <https://github.com/sonatype/nexus-public/issues/967>.
-            _ if has("BLOB_UPLOAD_INVALID") || has("BLOB_UPLOAD_UNKNOWN") => Outcome::SessionGone,
-            (Step::Patch { .. }, 400 | 405 | 411 | 415 | 501) => Outcome::NoPatch,
-            // Of two that push one blob the slower may be told anything.
-            (Step::Put { .. }, _) => Outcome::Doubtful,
-            (Step::Check, _) => Outcome::Absent,
-            _ => Outcome::Refused,
-        };
+        let nothing = ErrorBody::default();
+        let words = if let ErrorKind::Answer { body, .. } = &kind { body } else { &nothing };
+        let outcome = Refusal { status, words, verdict, login_renewed, body }.outcome(step);
+        if (step, status) == (&Step::Check, StatusCode::NOT_FOUND) {
+            // The answer that was asked for, and no trouble.
+            return Ok(came(outcome));
+        }
         let pause = match verdict {
             Verdict::Retry { pause } => pause,
             Verdict::Fatal => None,
@@ -518,10 +487,6 @@ fn came(outcome: Outcome) -> Came {
 fn with_range(call: Call<'_>, offset: u64, length: u64) -> Call<'_> {
     // Without `bytes ` and total: the specification's own form, and the only one ACR takes.
     call.header(CONTENT_RANGE, &format!("{offset}-{}", offset + length - 1))
-}
-
-fn says_too_large(kind: &ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Answer { body, .. } if body.to_string().contains("too large"))
 }
 
 async fn hash(source: &dyn BlobSource) -> Result<Digest, SourceError> {
