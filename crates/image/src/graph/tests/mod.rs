@@ -1,4 +1,4 @@
-//! Images built in memory, whole and broken.
+//! Images built in memory.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,6 +12,9 @@ use windlass_oci::{Algorithm, MediaType};
 use windlass_source::{MemorySource, MemoryStore, SourceError};
 
 use super::*;
+
+mod large;
+mod wrong;
 
 /// A store that an image is built into.
 #[derive(Default)]
@@ -160,13 +163,6 @@ async fn what_is_absent_has_its_place_unless_it_is_the_root() {
     );
 }
 
-#[test]
-fn a_root_that_is_no_manifest_is_named() {
-    let mut image = Image::default();
-    let root = image.blob(MediaType::new("application/vnd.example.thing.v1+json"), "{}");
-    check_contains(&image.problems(&root), &["application/vnd.example.thing.v1+json"]);
-}
-
 #[tokio::test]
 async fn a_subject_is_known_and_not_followed() {
     let mut image = Image::default();
@@ -231,189 +227,6 @@ async fn content_that_came_in_a_descriptor_is_used_where_the_store_has_none() {
     }
 }
 
-#[test]
-fn everything_that_is_wrong_is_told_at_once() {
-    let mut image = Image::default();
-    let mut broken = |name: &str, break_it: &dyn Fn(&mut Image, &Descriptor, &Descriptor)| {
-        let config = image.config(&format!("config {name}"));
-        let layer = image.layer(&format!("layer {name}"));
-        let root = image.manifest(&config, std::slice::from_ref(&layer));
-        break_it(&mut image, &config, &layer);
-        root
-    };
-    let put = |image: &mut Image, descriptor: &Descriptor, content: &str| {
-        let source = MemorySource::with_digest(descriptor.digest.clone(), content.to_owned());
-        image.store.insert(source.called(&format!("the file {content}")));
-    };
-    let roots = [
-        broken("1", &|image, config, _| put(image, config, "configXX")),
-        broken("2", &|image, _, layer| put(image, layer, "short")),
-        broken("3", &|image, _, layer| put(image, layer, "much too long")),
-        broken("4", &|image, _, layer| put(image, layer, "layer X")),
-    ];
-    let corrupt = image.image("corrupt", &[]);
-    let length = usize::try_from(corrupt.size).unwrap();
-    put(&mut image, &corrupt, &"x".repeat(length));
-    let no_json = image.blob(MediaType::OCI_MANIFEST, "{]");
-    let contradictory = image.blob(
-        MediaType::DOCKER_INDEX,
-        r#"{"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#,
-    );
-    let small = Descriptor { size: 3, ..image.image("small", &[]) };
-    let mut children = roots.to_vec();
-    children.extend([corrupt.clone(), no_json.clone(), contradictory, small.clone()]);
-    let root = image.index(&children);
-    check_contains(
-        &image.problems(&root),
-        &[
-            "the file configXX is corrupt: it has the digest sha256:",
-            "the file short is cut short: it has 5 bytes, the descriptor of sha256:",
-            "the file much too long is too long: it has 13 bytes",
-            "the file layer X is corrupt",
-            &format!("its descriptor says {}", corrupt.digest),
-            &format!("manifest {}: not the JSON of a manifest", no_json.digest),
-            "but it is described as application/vnd.docker.distribution.manifest.list.v2+json",
-            &format!("the descriptor of {} says 3", small.digest),
-        ],
-    );
-}
-
-#[test]
-fn descriptors_that_contradict_each_other_are_errors() {
-    let mut image = Image::default();
-    let config = image.config("config");
-    let layer = image.layer("layer");
-    let wrong = Descriptor { size: 6, ..layer.clone() };
-    let (one, two) = (image.manifest(&config, &[layer]), image.manifest(&config, &[wrong]));
-    let docker = Descriptor { media_type: MediaType::DOCKER_MANIFEST, ..one.clone() };
-    let root = image.index(&[one.clone(), two.clone(), docker]);
-    check_contains(
-        &image.problems(&root),
-        &[
-            &format!("has 5 bytes by manifest {}, and 6 by manifest {}", one.digest, two.digest),
-            &format!("manifest {} is a application/vnd.oci.image.manifest.v1+json by", one.digest),
-        ],
-    );
-}
-
-#[test]
-fn bad_inline_content_is_an_error_even_where_the_store_has_the_blob() {
-    let mut image = Image::default();
-    let config = image.config("config");
-    let root = image.manifest(&with_data(&config, "CONFIG"), &[]);
-    let expected = format!("manifest {}: the descriptor of {}", root.digest, config.digest);
-    check_contains(&image.problems(&root), &[expected]);
-    let root = with_data(&image.image("a", &[]), "nonsense");
-    check_contains(&image.problems(&root), &["the root descriptor: the descriptor of"]);
-}
-
-#[test]
-fn a_manifest_that_names_itself_is_corrupt_and_no_loop() {
-    let mut image = Image::default();
-    let mut itself = Descriptor::of(MediaType::OCI_INDEX, b"itself");
-    for _ in 0..3 {
-        itself.size = json!({ "manifests": [itself] }).to_string().len() as u64;
-    }
-    let content = json!({ "manifests": [itself] }).to_string();
-    image.store.insert(MemorySource::with_digest(itself.digest.clone(), content));
-    check_contains(&image.problems(&itself), &["is corrupt"]);
-    // Even if such content had that digest, the walk would end.
-    let raw = RawManifest::new(
-        MediaType::OCI_INDEX,
-        Bytes::from(json!({ "manifests": [itself] }).to_string()),
-    );
-    let view = raw.view().unwrap();
-    let content = ManifestContent { raw, view, manifests: Vec::new(), blobs: Vec::new() };
-    let manifests = HashMap::from([(itself.digest.clone(), Arc::new(content))]);
-    let order = order::walk(&itself, &manifests, &GraphOptions::default());
-    assert_eq!(order.manifests.len(), 1);
-}
-
-#[test]
-fn nesting_ends_somewhere() {
-    let mut image = Image::default();
-    let mut root = image.image("a", &[]);
-    for _ in 0..15 {
-        root = image.index(&[root]);
-    }
-    assert_eq!(block_on(image.graph(&root)).unwrap().manifests().len(), 16);
-    root = image.index(&[root]);
-    check_contains(&image.problems(&root), &["more than 16 levels below the root"]);
-}
-
-#[test]
-fn a_very_long_way_down_does_not_overflow_the_stack() {
-    let mut manifests = HashMap::new();
-    let mut descriptor = Descriptor::of(MediaType::OCI_MANIFEST, b"nothing");
-    for _ in 0..30_000 {
-        let bytes = json!({ "manifests": [descriptor] }).to_string();
-        let raw = RawManifest::new(MediaType::OCI_INDEX, bytes.into());
-        descriptor = raw.descriptor();
-        let view = raw.view().unwrap();
-        let content = ManifestContent { raw, view, manifests: Vec::new(), blobs: Vec::new() };
-        manifests.insert(descriptor.digest.clone(), Arc::new(content));
-    }
-    let order = order::walk(&descriptor, &manifests, &GraphOptions::default());
-    assert_eq!(order.manifests.len(), 30_001);
-}
-
-#[tokio::test]
-async fn large_manifests_are_warned_of_and_giant_ones_not_read() {
-    /// Is there with the size that was asked for, and cannot be read.
-    #[derive(Debug)]
-    struct Giant(Descriptor);
-    #[async_trait]
-    impl BlobSource for Giant {
-        fn digest(&self) -> &Digest {
-            &self.0.digest
-        }
-        fn size(&self) -> u64 {
-            self.0.size
-        }
-        async fn open(&self, _: u64) -> Result<Box<dyn windlass_source::BlobReader>, SourceError> {
-            panic!("it was read");
-        }
-        fn origin(&self) -> String {
-            "giant".to_owned()
-        }
-    }
-    #[async_trait]
-    impl Store for Giant {
-        async fn get(
-            &self,
-            descriptor: &Descriptor,
-        ) -> Result<Option<Arc<dyn BlobSource>>, SourceError> {
-            Ok(Some(Arc::new(Giant(descriptor.clone()))))
-        }
-    }
-    let mut image = Image::default();
-    let config = image.config("config");
-    let content = json!({"config": config, "annotations": {"a": "x".repeat(4 << 20)}});
-    let root = image.blob(MediaType::OCI_MANIFEST, &content.to_string());
-    let graph = image.graph(&root).await.unwrap();
-    let [warning] = graph.warnings() else { panic!("{:?}", graph.warnings()) };
-    assert!(warning.to_string().contains("no more than 4 MiB"), "{warning}");
-
-    let giant = Descriptor { size: (64 << 20) + 1, ..root };
-    let error = Graph::read(&giant, &Giant(giant.clone()), &GraphOptions::default()).await;
-    assert!(error.unwrap_err().to_string().contains("has 67108865 bytes; more than"));
-}
-
-#[tokio::test]
-async fn large_blobs_are_not_read_but_configs_are() {
-    let mut image = Image::default();
-    let big = "x".repeat((1 << 20) + 1);
-    let wrong = "y".repeat((1 << 20) + 1);
-    let (config, layer) = (image.config("config"), image.layer(&big));
-    let root = image.manifest(&config, std::slice::from_ref(&layer));
-    image.store.insert(MemorySource::with_digest(layer.digest.clone(), wrong));
-    assert!(image.graph(&root).await.is_ok());
-    let config = Descriptor { media_type: MediaType::OCI_CONFIG, ..layer };
-    let root = image.manifest(&config, &[]);
-    let error = image.graph(&root).await.unwrap_err();
-    assert!(matches!(error.problems[..], [Problem::Digest { .. }]), "{error}");
-}
-
 #[tokio::test]
 async fn sha512_is_checked_as_sha256_is() {
     let mut image = Image::default();
@@ -426,18 +239,6 @@ async fn sha512_is_checked_as_sha256_is() {
     assert_eq!(graph.root().raw.digest(), &digest);
     image.store.insert(MemorySource::with_digest(digest, content.replace("config", "CONFIG")));
     assert!(matches!(image.graph(&root).await.unwrap_err().problems[..], [Problem::Digest { .. }]));
-}
-
-#[tokio::test]
-async fn ten_thousand_manifests_and_blobs_are_no_trouble() {
-    let mut image = Image::default();
-    let entries: Vec<_> = (0..10_000)
-        .map(|number| image.image(&(number / 10).to_string(), &[&format!("layer {number}")]))
-        .collect();
-    let root = image.index(&entries);
-    let graph = image.graph(&root).await.unwrap();
-    assert_eq!(graph.manifests().len(), 10_001);
-    assert_eq!(graph.blobs().len(), 11_000);
 }
 
 #[test]
