@@ -5,8 +5,14 @@
 //!
 //! Distribution-spec, §"Pushing blobs".
 
+mod range;
+mod step;
+
 use std::fmt;
 
+pub use self::range::received;
+pub(crate) use self::step::{GiveUp, Next, Outcome, Step};
+use self::step::{after_a_while, at_once, waiting};
 use crate::auth::Secret;
 use crate::blob::UploadSession;
 
@@ -62,113 +68,6 @@ impl fmt::Debug for Session {
         // The location is a secret.
         f.debug_struct("Session").field("offset", &self.offset).finish_non_exhaustive()
     }
-}
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Next {
-    /// The step.
-    pub(crate) step: Step,
-    /// Whether it follows a failure, so that patience is asked and time passes before it.
-    pub(crate) wait: bool,
-}
-
-/// One request, or the end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// POST: open a session.
-    Open,
-    /// PUT with the digest and all bytes from `offset` on: the last request.
-    Put {
-        /// The session's newest location.
-        location: String,
-        /// The first byte to send.
-        offset: u64,
-    },
-    /// PATCH with `length` bytes from `offset` on.
-    Patch {
-        /// The session's newest location.
-        location: String,
-        /// The first byte to send.
-        offset: u64,
-        /// How many.
-        length: u64,
-        /// Whether to say which bytes they are (`Content-Range`). A PATCH with all the bytes from
-        /// the first to the last need not, and some registries take it only so.
-        ranged: bool,
-    },
-    /// GET: ask the session how much it has.
-    Ask {
-        /// The session's newest location.
-        location: String,
-    },
-    /// HEAD: ask whether the blob is there after all.
-    Check,
-    /// It is there.
-    Done,
-    /// It cannot be sent: the last refusal stands.
-    GiveUp(GiveUp),
-}
-
-/// Why an upload ends without success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GiveUp {
-    /// The registry refused in a way that no repetition mends.
-    Refused,
-    /// The registry says again and again that the bytes have another digest.
-    Digest,
-    /// Bodies of any size are too large for it.
-    TooLarge,
-}
-
-/// What came of a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// POST: a session is open. `least`: `OCI-Chunk-Min-Length`.
-    Opened {
-        /// Where to send to.
-        location: String,
-        /// The least bytes of a chunk that is not the last.
-        least: Option<u64>,
-    },
-    /// The blob is there (201, or 200 to a HEAD).
-    Stored,
-    /// The blob is not there (404 to a HEAD).
-    Absent,
-    /// PATCH: taken. `received`: from `Range`, where it could be read.
-    Taken {
-        /// The newest location, where one was given.
-        location: Option<String>,
-        /// How many bytes the session has by its own account.
-        received: Option<u64>,
-    },
-    /// GET: the session lives.
-    Status {
-        /// The newest location, where one was given.
-        location: Option<String>,
-        /// How many bytes it has by its own account.
-        received: Option<u64>,
-    },
-    /// 416: the session is elsewhere.
-    OutOfStep,
-    /// 404, or any other word that there is no such session.
-    SessionGone,
-    /// 413, or a limit by another name.
-    TooLarge,
-    /// The bytes that arrived have another digest.
-    BadDigest,
-    /// PATCH is not to be had.
-    NoPatch,
-    /// 500 to a PATCH: it passes, or is how a registry says that it takes no such thing.
-    PatchFailed,
-    /// A refusal of the last request, or an odd success: it stands if the blob is not there.
-    Doubtful,
-    /// No answer, or one that says nothing: the connection broke, a gateway failed.
-    Broken,
-    /// Refused before a byte of the body left (a 401 since healed, a 429): nothing has changed.
-    Untouched,
-    /// Refused for good.
-    Refused,
 }
 
 /// A chunk is never made smaller than this.
@@ -536,38 +435,6 @@ impl Upload {
         self.sent = 0;
         self.idle_answers = 0;
         at_once(Step::Open)
-    }
-}
-
-fn at_once(step: Step) -> Next {
-    Next { step, wait: false }
-}
-
-fn after_a_while(step: Step) -> Next {
-    Next { step, wait: true }
-}
-
-fn waiting(next: Next) -> Next {
-    Next { wait: true, ..next }
-}
-
-/// Reads the `Range` header of an upload: how many bytes the session has.
-///
-/// Tolerant, since registries are not: `0-99`, `bytes=0-99`, `0--1` (nothing), and `0-0`, which
-/// the specification cannot tell from nothing and is read so.
-#[must_use]
-pub fn received(range: &str) -> Option<u64> {
-    let range = range.trim();
-    let range =
-        range.strip_prefix("bytes").map_or(range, |rest| rest.trim_start_matches(['=', ' ']));
-    let last = range.strip_prefix("0-")?;
-    match last {
-        "-1" => Some(0),
-        _ if last.bytes().all(|byte| byte.is_ascii_digit()) => match last.parse().ok()? {
-            0 => Some(0),
-            last => u64::checked_add(last, 1),
-        },
-        _ => None,
     }
 }
 

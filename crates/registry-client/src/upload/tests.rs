@@ -496,21 +496,3 @@ fn what_is_remembered_is_what_may_have_arrived() {
     upload.next(&next.step, Outcome::SessionGone);
     assert_eq!(upload.session(), None);
 }
-
-#[test]
-fn ranges_in_all_dialects() {
-    let check = |text: &str, expected: Option<u64>| assert_eq!(received(text), expected, "{text}");
-    check("0-99", Some(100));
-    check("bytes=0-99", Some(100));
-    check("bytes 0-99", Some(100));
-    check(" 0-99 ", Some(100));
-    check("0-0", Some(0));
-    check("0-0000", Some(0));
-    check("0--1", Some(0));
-    check("bytes=0--1", Some(0));
-    check("1-99", None);
-    check("0-", None);
-    check("0-x", None);
-    check("0-18446744073709551615", None);
-    check("", None);
-}
