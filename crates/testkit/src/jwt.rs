@@ -49,12 +49,17 @@ impl Signer {
         self.ca.pem_file()
     }
 
-    /// A token for `user` that is good for `scopes`, from now on and for so long.
+    /// A token for `user` that is good for `scopes`, from a moment on and for so long.
     #[must_use]
-    pub fn sign(&self, user: &str, scopes: &[Scope], lifetime: Duration) -> String {
-        let now = SystemTime::now();
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).expect("a clock").as_secs();
-        self.sign_at(user, scopes, now, now + lifetime.as_secs())
+    pub fn sign(
+        &self,
+        user: &str,
+        scopes: &[Scope],
+        from: SystemTime,
+        lifetime: Duration,
+    ) -> String {
+        let from = from.duration_since(SystemTime::UNIX_EPOCH).expect("a clock").as_secs();
+        self.sign_at(user, scopes, from, from + lifetime.as_secs())
     }
 
     /// A token that is good between two moments, in seconds of Unix time.

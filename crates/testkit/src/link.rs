@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -69,6 +70,9 @@ pub enum LinkAction {
     /// All connections are reset and new ones are refused, until [`Link::back`].
     Gone,
 }
+
+/// How many bytes a link that breaks keeps on its side of a target that takes no more.
+const LITTLE: usize = 128 << 10;
 
 /// A TCP proxy that is as slow as it is told. Ends when dropped.
 #[derive(Debug)]
@@ -253,6 +257,10 @@ impl Line {
             }
         };
         let _ = target.set_nodelay(true);
+        if !self.shared.options.faults.is_empty() {
+            // What a target has been handed is lost in a reset where it still lies on this side.
+            let _ = SockRef::from(&*target).set_send_buffer_size(LITTLE);
+        }
         let client = Arc::new(client);
         let up = pump::run(&self, Direction::Up, &client, &target);
         let down = pump::run(&self, Direction::Down, &target, &client);

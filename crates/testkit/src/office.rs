@@ -152,9 +152,9 @@ impl Office {
 
     /// A token for `user`.
     pub(crate) fn issue(&self, user: &str, scopes: &[Scope]) -> String {
-        let TokenOptions { lifetime, signer, .. } = self.options();
+        let TokenOptions { lifetime, backdated, signer, .. } = self.options();
         if let Some(signer) = signer {
-            return signer.sign(user, scopes, lifetime);
+            return signer.sign(user, scopes, SystemTime::now() - backdated, lifetime);
         }
         let mut given = self.0.given.lock().unwrap();
         let token = format!("token-{}-{:016x}", given.len(), fastrand::u64(..));

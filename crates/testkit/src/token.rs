@@ -42,6 +42,9 @@ pub struct TokenOptions {
     pub shape: TokenShape,
     /// How much later than now the answer says that the token was issued; may be in the past.
     pub clock_skew_seconds: i64,
+    /// How long ago a signed token began, for registries that take it for so long after its end:
+    /// distribution does for a minute.
+    pub backdated: Duration,
     /// Signs tokens for a real registry instead of making opaque ones.
     pub signer: Option<Arc<Signer>>,
 }
@@ -107,6 +110,7 @@ impl Default for TokenOptions {
             claims_to_expire_in: None,
             shape: TokenShape::Full,
             clock_skew_seconds: 0,
+            backdated: Duration::ZERO,
             signer: None,
         }
     }

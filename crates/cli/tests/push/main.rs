@@ -19,5 +19,6 @@ mod results;
 mod resume;
 #[cfg(unix)]
 mod signals;
+mod tokens;
 mod verify;
 mod words;
