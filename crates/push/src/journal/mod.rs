@@ -43,6 +43,8 @@ pub type JournalListener = Arc<dyn Fn(&JournalTrouble) + Send + Sync>;
 
 pub(crate) struct Inner {
     place: PathBuf,
+    /// The least size of a blob whose upload is remembered.
+    least: u64,
     listener: JournalListener,
     /// The folder of the records, once it was made; `None` where it cannot be used.
     folder: OnceLock<Option<PathBuf>>,
@@ -61,8 +63,16 @@ impl Journal {
     /// user.
     #[must_use]
     pub fn new(place: PathBuf, listener: JournalListener) -> Journal {
+        Journal::with_least(place, LEAST, listener)
+    }
+
+    /// The same, which remembers the uploads of blobs of `least` bytes and more. [`Journal::new`]
+    /// takes 1 MiB; on a way so slow that less is worth a question, less may be taken.
+    #[must_use]
+    pub fn with_least(place: PathBuf, least: u64, listener: JournalListener) -> Journal {
         Journal(Some(Arc::new(Inner {
             place,
+            least,
             listener,
             folder: OnceLock::new(),
             is_broken: AtomicBool::new(false),
@@ -84,7 +94,7 @@ impl Journal {
         digest: &Digest,
         size: u64,
     ) -> Option<Arc<dyn SessionKeeper>> {
-        let inner = self.0.as_ref().filter(|_| size >= LEAST)?;
+        let inner = self.0.as_ref().filter(|inner| size >= inner.least)?;
         let key = Key::upload(repository, digest);
         let slot = inner.take(&key)?;
         Some(Arc::new(Keeper::new(inner.clone(), key, slot)))

@@ -90,6 +90,8 @@ struct World<'a> {
     early: Arc<Mutex<Vec<String>>>,
     /// The limit where one has to pass.
     hasty: Duration,
+    /// The folder of the journal, which outlives every process.
+    state: TempDir,
     /// Removed last.
     _place: Option<TempDir>,
 }
@@ -120,6 +122,8 @@ impl<'a> World<'a> {
         // In memory, where there is such a place: disks take most of the time otherwise.
         let memory = Path::new("/dev/shm");
         let place = memory.is_dir().then(|| TempDir::new_in(memory).unwrap());
+        let state = place.as_ref().map_or_else(TempDir::new, |place| TempDir::new_in(place.path()));
+        let state = state.unwrap();
         let data = place.as_ref().map(|place| place.path().join("registry"));
         let options = TestOptions { modes, data, ..TestOptions::default() };
         let registry = Arc::new(TestRegistry::start(options));
@@ -138,7 +142,7 @@ impl<'a> World<'a> {
             }
             Has::Image => registry.seed(REPOSITORY, &ready.image, None),
         }
-        World { registry, ready, early: Arc::default(), hasty, _place: place }
+        World { registry, ready, early: Arc::default(), hasty, state, _place: place }
     }
 
     async fn run(&self, history: &History) -> Result<Ran, String> {
@@ -344,9 +348,7 @@ impl<'a> World<'a> {
                 chunk_size,
                 ..ClientOptions::default()
             }),
-            // FIXME: the processes of a history share no journal, whose least blob is larger than
-            // any here; that takes a least size that a test can set.
-            journal: Journal::none(),
+            journal: Journal::with_least(self.state.path().to_owned(), 1, Arc::new(|_| ())),
         });
         let to: Repository = format!("{host}/{REPOSITORY}").parse().unwrap();
         let tags: Vec<Tag> = TAGS[..history.tags].iter().map(|tag| tag.parse().unwrap()).collect();
