@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use windlass_image::{Graph, GraphOptions};
 use windlass_oci::{Digest, Manifest, RawManifest, Repository, Tag};
 use windlass_push::{
-    Event, FailureClass, Finished, Interrupt, Job, Journal, Outcome, Pusher, PusherOptions,
-    Reporter, TagStatus,
+    Event, FailureClass, Finished, Interrupt, Job, Journal, JournalTrouble, Outcome, Pusher,
+    PusherOptions, Reporter, TagStatus,
 };
 use windlass_registry_client::ClientOptions;
 use windlass_registry_client::auth::CredentialChain;
@@ -32,8 +32,8 @@ pub(crate) struct Ran {
     pub(crate) calls: Vec<Call>,
     /// Whether every fault of it has happened.
     pub(crate) whole: bool,
-    /// Whether it succeeded, so that nothing of it is still on its way.
-    pushed: bool,
+    /// How many of its faults may each have made a blob go again.
+    costly: u64,
 }
 
 /// The image of a shape, ready to be pushed.
@@ -86,8 +86,9 @@ impl Ready {
 struct World<'a> {
     registry: Arc<TestRegistry>,
     ready: &'a Ready,
-    /// Manifests that were put before all that they name was there.
-    early: Arc<Mutex<Vec<String>>>,
+    /// What was seen that must never be: a manifest that was put before all that it names was
+    /// there, a journal with something wrong in it.
+    wrong: Arc<Mutex<Vec<String>>>,
     /// The limit where one has to pass.
     hasty: Duration,
     /// The folder of the journal, which outlives every process.
@@ -142,33 +143,28 @@ impl<'a> World<'a> {
             }
             Has::Image => registry.seed(REPOSITORY, &ready.image, None),
         }
-        World { registry, ready, early: Arc::default(), hasty, state, _place: place }
+        World { registry, ready, wrong: Arc::default(), hasty, state, _place: place }
     }
 
     async fn run(&self, history: &History) -> Result<Ran, String> {
-        let mut ran = None;
-        let mut settled = true;
+        let missing = self.missing_bytes();
+        let (mut first, mut costly) = (None, 0);
         for (number, process) in history.processes.iter().enumerate() {
-            let came = self.process(history, process, settled).await;
-            let came = came.map_err(|problem| format!("process {number}: {problem}"))?;
-            settled = came.pushed;
-            ran.get_or_insert(came);
+            let ran = self.process(history, process).await;
+            let ran = ran.map_err(|problem| format!("process {number}: {problem}"))?;
+            costly += ran.costly;
+            first.get_or_insert(ran);
         }
-        let last = self.process(history, &Process::default(), settled).await;
+        let last = self.process(history, &Process::default()).await;
         let last = last.map_err(|problem| format!("the last, undisturbed process: {problem}"))?;
-        Ok(ran.unwrap_or(last))
+        self.sent_little_again(history, missing, costly)?;
+        Ok(first.unwrap_or(last))
     }
 
-    async fn process(
-        &self,
-        history: &History,
-        process: &Process,
-        settled: bool,
-    ) -> Result<Ran, String> {
+    async fn process(&self, history: &History, process: &Process) -> Result<Ran, String> {
         let registry = &self.registry;
         let first = registry.log().len();
         let executioner = Arc::new(Executioner::new(process.killed));
-        let missing = self.missing_bytes();
         registry.heal();
         registry.fault(self.watch(&executioner));
         let rules: Vec<Rule> = process
@@ -194,35 +190,35 @@ impl<'a> World<'a> {
         if let Some(violation) = violations.first() {
             return Err(format!("{violation}"));
         }
-        if let Some(early) = self.early.lock().unwrap().first() {
-            return Err(early.clone());
+        if let Some(wrong) = self.wrong.lock().unwrap().first() {
+            return Err(wrong.clone());
         }
         in_order(&log)?;
-        // What a process had on its way when it ended still arrives, and counts for the next one.
-        if settled {
-            self.sends_little_again(history, process, &rules, missing, &log)?;
-        }
         if let Some(finished) = &finished {
             self.is_true(history, finished, &log)?;
             ends_for_a_reason(process, &rules, finished, &log)?;
         }
+        let costly = process.faults.iter().zip(&rules).filter(|(fault, rule)| {
+            let call = log.get(fault.at).map(|logged| logged.call);
+            rule.fired() > 0 && call.is_some_and(|call| !fault.kind.costs_no_bytes(call))
+        });
         Ok(Ran {
             calls: log.iter().map(|logged| logged.call).collect(),
             whole: rules.iter().all(|rule| rule.fired() > 0),
-            pushed: finished.is_some_and(|finished| finished.failure.is_none()),
+            costly: costly.count() as u64,
         })
     }
 
     /// Sees every request before anything is done to it.
     fn watch(&self, executioner: &Arc<Executioner>) -> Rule {
-        let (registry, early) = (Arc::downgrade(&self.registry), Arc::clone(&self.early));
+        let (registry, wrong) = (Arc::downgrade(&self.registry), Arc::clone(&self.wrong));
         let (executioner, graph) = (Arc::clone(executioner), Arc::clone(&self.ready.graph));
         let watch = move |head: &windlass_testkit::Head| {
             executioner.request();
             if matches!(head.target.call, Call::ManifestPut | Call::TagPut) {
                 let reference = head.target.reference.as_deref().unwrap_or_default();
                 if let Some(missing) = missing(&registry, &graph, reference) {
-                    early.lock().unwrap().push(format!("{reference} was put without {missing}"));
+                    wrong.lock().unwrap().push(format!("{reference} was put without {missing}"));
                 }
             }
             false
@@ -238,30 +234,25 @@ impl<'a> World<'a> {
     }
 
     /// Where a registry keeps what it got, only some faults make bytes go out again, and then no
-    /// more than a blob's.
-    fn sends_little_again(
+    /// more than a blob's; that a process ended makes none. Looked at in the end, for what one had
+    /// on its way still arrives while the next one runs.
+    fn sent_little_again(
         &self,
         history: &History,
-        process: &Process,
-        rules: &[Rule],
         missing: u64,
-        log: &[Logged],
+        costly: u64,
     ) -> Result<(), String> {
         let ways = &history.registry;
         // Who is hasty may give up what would have come to its end.
         let hasty = |fault: &Fault| fault.kind.takes_time() || fault.kind.lasts();
-        if ways.sessions != Sessions::Keep || ways.refuses_patch || process.faults.iter().any(hasty)
-        {
+        let is_hasty = history.processes.iter().flat_map(|process| &process.faults).any(hasty);
+        if ways.sessions != Sessions::Keep || ways.refuses_patch || is_hasty {
             return Ok(());
         }
-        let costly = process.faults.iter().zip(rules).filter(|(fault, rule)| {
-            let call = log.get(fault.at).map(|logged| logged.call);
-            rule.fired() > 0 && call.is_some_and(|call| !fault.kind.costs_no_bytes(call))
-        });
         let blobs = self.ready.image.blobs();
-        let largest = blobs.iter().map(|blob| blob.size).max().unwrap_or(0);
-        let most = missing + largest * costly.count() as u64;
+        let most = missing + costly * blobs.iter().map(|blob| blob.size).max().unwrap_or(0);
         let uploads = [Call::UploadPost, Call::UploadPatch, Call::UploadPut];
+        let log = self.registry.log();
         let sent: u64 =
             log.iter().filter(|it| uploads.contains(&it.call)).map(|it| it.received).sum();
         if sent > most {
@@ -322,6 +313,14 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// The journal as a new process finds it. The least blob is remembered too.
+    fn journal(&self) -> Journal {
+        let wrong = Arc::clone(&self.wrong);
+        let listener =
+            move |trouble: &JournalTrouble| wrong.lock().unwrap().push(trouble.to_string());
+        Journal::with_least(self.state.path().to_owned(), 1, Arc::new(listener))
+    }
+
     /// A push of its own, as in a new process.
     async fn push(
         &self,
@@ -348,7 +347,7 @@ impl<'a> World<'a> {
                 chunk_size,
                 ..ClientOptions::default()
             }),
-            journal: Journal::with_least(self.state.path().to_owned(), 1, Arc::new(|_| ())),
+            journal: self.journal(),
         });
         let to: Repository = format!("{host}/{REPOSITORY}").parse().unwrap();
         let tags: Vec<Tag> = TAGS[..history.tags].iter().map(|tag| tag.parse().unwrap()).collect();

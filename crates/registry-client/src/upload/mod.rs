@@ -228,6 +228,12 @@ impl Upload {
                 self.reached();
                 at_once(self.send())
             }
+            // The last request of the earlier process was still carried out, it may be, after this
+            // one had asked for the blob.
+            (Outcome::SessionGone, Some(_)) if self.sent == self.size => {
+                self.session = None;
+                at_once(Step::Check)
+            }
             _ => self.restart(),
         }
     }

@@ -417,9 +417,10 @@ fn an_old_session_is_believed_only_where_it_makes_sense() {
     check((0, 10), status(11));
     check((0, 10), status(u64::MAX));
     check((0, 10), status(None));
+    // Gone before all of it had left.
+    check((0, 9), SessionGone);
     // Anything else than a status.
     for odd in [
-        SessionGone,
         Refused,
         Doubtful,
         OutOfStep,
@@ -433,6 +434,19 @@ fn an_old_session_is_believed_only_where_it_makes_sense() {
     ] {
         check((0, 10), odd);
     }
+}
+
+#[test]
+fn an_old_session_that_is_gone_may_have_come_to_its_end_meanwhile() {
+    use Outcome::*;
+    check_old(10, WHOLE, (0, 10), &[SessionGone, Stored], "ask/old check done");
+    check_old(
+        10,
+        WHOLE,
+        (4, 10),
+        &[SessionGone, Absent, opened("/a"), Stored],
+        "ask/old check open put/a@0 done",
+    );
 }
 
 #[test]
