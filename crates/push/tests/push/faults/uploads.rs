@@ -306,6 +306,9 @@ async fn f33_content_range_ignored() {
     let how = How { chunk_size: Some(100_000), ..How::default() };
     let finished = how.push(&registry.host(), &image, &["v1"]).await;
     assert_pushed(&finished, &registry, &image, &["v1"]);
+    // After that it goes whole, so that no second chunk can be misplaced.
+    let bodies = registry.calls(Call::UploadPut).into_iter();
+    assert!(bodies.map(|it| it.received).any(|received| received == 400_000));
 }
 
 #[tokio::test]
@@ -324,7 +327,7 @@ async fn f34_single_post_202() {
 
 #[tokio::test]
 async fn f46_cancel_rejected() {
-    for status in [202, 401, 404, 405] {
+    for status in [202, 401, 404, 405, 503] {
         let registry = TestRegistry::plain();
         registry.fault(on(Call::UploadPut).refuse(403, "DENIED", "not you"));
         let cancel = registry.fault(on(Call::UploadDelete).answer(status));
