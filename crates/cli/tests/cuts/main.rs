@@ -75,7 +75,13 @@ fn who_is_told_to_stop_in_mid_layer_tells_how_far_it_came_and_is_gone_on_with() 
     let told = Instant::now();
     let pid = stopped.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    let ended = stopped.wait().unwrap();
+    let ended = loop {
+        match stopped.try_wait().unwrap() {
+            Some(ended) => break ended,
+            None => assert!(told.elapsed() < Duration::from_secs(10), "it does not end"),
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
     println!("it took {:?} to end", told.elapsed());
     assert_eq!(ended.code(), Some(143));
     let receipt: serde_json::Value =
@@ -106,7 +112,8 @@ fn to_docker_registry_each_layer_that_is_finished_goes_once() {
     let asked = counted("GET", "/blobs/uploads/", 100..600) as u64;
     println!("{cuts} cuts, {asked} questions, {} bytes", link.report().bytes_up);
     assert!(cuts >= 6, "only {cuts} cuts");
-    assert!(asked <= cuts, "{asked} questions for {cuts} cuts");
+    // A cut that meets no body of a layer, which is rare, asks nothing.
+    assert!((cuts - 1..=cuts).contains(&asked), "{asked} questions for {cuts} cuts");
     for layer in course.layers() {
         assert_eq!(counted("PUT", layer.hex(), 201..202), 1, "{layer}");
     }

@@ -13,10 +13,10 @@ use crate::course::{Course, Serve, breaking};
 const LIMIT: Duration = Duration::from_secs(120);
 
 #[test]
-#[ignore = "takes crane, oras and skopeo in PATH; prints, and asserts nothing of them"]
+#[ignore = "takes crane, oras, regctl and skopeo in PATH; prints, and asserts nothing of them"]
 fn what_other_tools_send() {
     println!("| tool | registry | cut every | ended | sent / size |\n|---|---|---|---|---|");
-    for tool in ["windlass", "crane", "oras", "skopeo"] {
+    for tool in ["windlass", "crane", "oras", "regctl", "skopeo"] {
         let one = Course::new(&[256 * MIB]);
         let serve = Serve::start();
         tell(tool, &one, "windlass serve", serve.address(), 10);
@@ -40,6 +40,10 @@ fn tell(tool: &str, course: &Course, name: &str, registry: SocketAddr, every: u6
             "oras" => command
                 .args(["cp", "--from-oci-layout", "--to-plain-http"])
                 .arg(format!("{layout}@{}", course.digest()))
+                .arg(format!("{to}/app:v1")),
+            "regctl" => command
+                .args(["--host", &format!("reg={to},tls=disabled"), "image", "copy"])
+                .arg(format!("ocidir://{layout}@{}", course.digest()))
                 .arg(format!("{to}/app:v1")),
             _ => command
                 .args(["copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false"])
