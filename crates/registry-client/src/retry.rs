@@ -195,6 +195,11 @@ fn is_rate_limit(body: &ErrorBody) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use http::HeaderValue;
+    use windlass_oci::Registry;
+
     use super::*;
 
     fn words(text: &str) -> ErrorBody {
@@ -244,6 +249,38 @@ mod tests {
         assert_eq!(judge_failure(&unknown, true), Verdict::Retry { pause: None });
         let certificate = HttpError::Tls(String::new());
         assert_eq!(judge_failure(&certificate, true), Verdict::Fatal);
+        // Who has answered before speaks HTTP, whatever that was.
+        let garbage = HttpError::NotHttp(String::new());
+        assert_eq!(judge_failure(&garbage, false), Verdict::Fatal);
+        assert_eq!(judge_failure(&garbage, true), Verdict::Retry { pause: None });
+    }
+
+    #[test]
+    fn a_token_server_in_trouble_is_waited_for_and_a_refusal_of_its_stands() {
+        let check = |error: AuthError, expected| {
+            assert_eq!(judge_login(&error), expected, "{error}");
+        };
+        let (host, registry) = ("auth.example".to_owned(), "registry.example".parse().unwrap());
+        let words = Box::<ErrorBody>::default();
+        let busy = |retry_after: Option<&'static str>| AuthError::Busy {
+            host: host.clone(),
+            registry: Registry::clone(&registry),
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            retry_after: retry_after.map(HeaderValue::from_static),
+            words: words.clone(),
+        };
+        check(busy(None), Verdict::Retry { pause: None });
+        check(busy(Some("7")), Verdict::Retry { pause: Some(Duration::from_secs(7)) });
+        let unreachable = |error| AuthError::Unreachable {
+            host: host.clone(),
+            registry: registry.clone(),
+            error: Arc::new(error),
+        };
+        check(unreachable(HttpError::Connect(String::new())), Verdict::Retry { pause: None });
+        check(unreachable(HttpError::Tls(String::new())), Verdict::Fatal);
+        let (host, registry) = (host.clone(), registry.clone());
+        let problem = "it has no token";
+        check(AuthError::NoToken { host, registry, problem }, Verdict::Fatal);
     }
 
     #[test]

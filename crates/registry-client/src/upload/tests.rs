@@ -398,6 +398,7 @@ fn an_old_session_is_asked_and_gone_on_with() {
     check_old(10, chunks(4), (4, 8), &[status(8), Stored], "ask/old put/s@8 done");
     // All of it had come, but for the last word.
     check_old(10, WHOLE, (0, 10), &[status(10), Stored], "ask/old put/s@10 done");
+    check_old(10, WHOLE, (10, 10), &[status(10), Stored], "ask/old put/s@10 done");
     // Nothing had come, and it lives.
     check_old(10, WHOLE, (0, 10), &[status(0), Stored], "ask/old put/s@0 done");
     let same = Status { location: None, received: Some(4) };
