@@ -188,6 +188,33 @@ fn a_minimal_chunk_is_obeyed_within_reason() {
     check(10, chunks(8), &[least(4)], "open patch/a@0+8r");
     check(10, chunks(2), &[least(1 << 62)], "open put/a@0");
     check(10, WHOLE, &[least(4)], "open put/a@0");
+    let (gib, three) = (1 << 30, 3 << 30);
+    check(three, chunks(2), &[least(gib)], &format!("open patch/a@0+{gib}r"));
+    check(three, chunks(2), &[least(gib + 1)], "open put/a@0");
+}
+
+#[test]
+fn whoever_carries_it_out_is_told_how_far_it_came_and_what_was_learned() {
+    let mut upload = Upload::new(10, chunks(4));
+    let told = |upload: &Upload| (upload.furthest(), upload.offset(), upload.whole_only());
+    assert_eq!(told(&upload), (0, 0, false));
+    assert!(!upload.is_asking_for_an_old_session());
+    let next = upload.next(&Step::Open, opened("/a"));
+    let next = upload.next(&next.step, taken(None));
+    assert_eq!(told(&upload), (4, 4, false));
+    // What is begun anew was once as far as it was.
+    let next = upload.next(&next.step, Outcome::SessionGone);
+    assert_eq!(told(&upload), (4, 0, false));
+    let next = upload.next(&next.step, opened("/b"));
+    upload.next(&next.step, Outcome::NoPatch);
+    assert_eq!(told(&upload), (4, 0, true));
+
+    let session = UploadSession { location: Secret::from("/old"), acknowledged: 0, sent: 10 };
+    let mut upload = Upload::resuming(10, WHOLE, &session);
+    assert!(upload.is_asking_for_an_old_session());
+    upload.next(&upload.start().step, status(4));
+    assert!(!upload.is_asking_for_an_old_session());
+    assert_eq!(told(&upload), (4, 4, false));
 }
 
 #[test]
@@ -286,6 +313,14 @@ fn what_was_refused_as_too_large_is_not_asked_for_again() {
         WHOLE,
         &[opened(None), TooLarge, opened(Some(5 * mib)), TooLarge, opened(Some(5 * mib))],
         &format!("open put/a@0 open patch/a@0+{}r open TooLarge", 5 * mib),
+    );
+    // As large as can be is not too large.
+    let least = 6 * mib - 1;
+    check(
+        6 * mib,
+        WHOLE,
+        &[opened(None), TooLarge, opened(Some(least))],
+        &format!("open put/a@0 open patch/a@0+{least}r"),
     );
 }
 
