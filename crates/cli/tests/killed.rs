@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use windlass_oci::{Descriptor, Digest};
@@ -136,6 +136,11 @@ impl Course {
         }
         assert!(server.has_all(&self.image), "killed after {bytes} bytes, and not finished");
 
+        let requests = link.report().requests;
+        for run in [&requests[..before], &requests[before..]] {
+            let late = out_of_order(run);
+            assert!(late.is_none(), "killed after {bytes} bytes, a tag went before {late:#?}");
+        }
         let second = uploads(&link, before);
         for blob in finished {
             let goes_again = second.iter().any(|it| it.path.contains(blob.digest.hex()));
@@ -213,7 +218,9 @@ impl Server {
             // Of either end: what is to be sent, and what is to be read.
             its_own.filter_map(|line| line.split_whitespace().nth(4)).all(|it| it == EMPTY)
         };
+        let begun = Instant::now();
         while !is_read() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it reads no more");
             sleep(Duration::from_micros(300));
         }
     }
@@ -224,6 +231,18 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A part of the image that a run sent after the first tag, or that had no answer by then. Looked at
+/// on the way, for this registry refuses a tag that comes too early, and the push makes up for it.
+fn out_of_order(run: &[Seen]) -> Option<&Seen> {
+    let is_tag =
+        |it: &&Seen| TAGS.iter().any(|tag| it.path.ends_with(&format!("/manifests/{tag}")));
+    let first = run.iter().position(|it| it.method == "PUT" && is_tag(&it))?;
+    let is_unanswered = |it: &&Seen| it.status.is_none();
+    let sends = |it: &&Seen| matches!(&*it.method, "POST" | "PUT" | "PATCH");
+    let before = run[..first].iter().filter(sends).find(is_unanswered);
+    before.or_else(|| run[first..].iter().filter(sends).find(|it| !is_tag(it)))
 }
 
 /// The requests that moved blobs, from the one of this number on.
