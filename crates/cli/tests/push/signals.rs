@@ -11,10 +11,24 @@ use crate::harness::{Run, windlass};
 
 fn start(layout: &Layout, registry: &TestRegistry) -> Child {
     let mut command = windlass();
+    if cfg!(target_os = "linux") {
+        // Whoever runs the tests by nohup has SIGHUP ignored, and so have all that come of them.
+        let of_its_own = command.get_program().to_owned();
+        command = like(&command, "env");
+        command.arg("--default-signal=HUP").arg(of_its_own);
+    }
     command.arg("push").arg(layout.path()).args(["-t", "v1", "--receipt"]);
     command.arg(layout.beside().join("receipt.json"));
     command.arg("-r").arg(format!("{}/app", registry.host()));
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Another program with the environment of `command`.
+fn like(command: &Command, program: &str) -> Command {
+    let mut other = Command::new(program);
+    other.env_clear().stdin(Stdio::null());
+    other.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    other
 }
 
 fn kill(child: &Child, signal: &str) {
