@@ -49,6 +49,10 @@ const HANGS: Duration = Duration::from_secs(60);
 const PATIENT: Duration = Duration::from_secs(30);
 /// For those in which something must be.
 const HASTY: Duration = Duration::from_millis(250);
+/// How often more a history may send less.
+const TRIES: usize = 3;
+/// How the complaint about bytes that were sent again ends.
+const ENOUGH: &str = "would have been enough";
 /// Where everything is pushed.
 const REPOSITORY: &str = "app";
 
@@ -57,7 +61,13 @@ pub(crate) fn run(history: &History, ready: &Ready) -> Result<Ran, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let run = |hasty| runtime.block_on(World::new(history, ready, hasty).run(history));
     let faults = || history.processes.iter().flat_map(|process| &process.faults);
+    let was_killed = history.processes.iter().any(|process| process.killed.is_some());
     match run(HASTY) {
+        // What a process had under way when it was killed may arrive a moment too late for the next
+        // one to hear of it: that costs a body now and then, and a bug does each time.
+        Err(problem) if problem.ends_with(ENOUGH) && was_killed => {
+            (0..TRIES).find_map(|_| run(HASTY).ok()).ok_or(problem)
+        }
         // Where a limit has to pass, a busy machine may be too slow for a short one.
         Err(_) if faults().any(|fault| fault.kind.takes_time() || fault.kind.lasts()) => {
             run(20 * HASTY)
@@ -256,7 +266,7 @@ impl<'a> World<'a> {
         let sent: u64 =
             log.iter().filter(|it| uploads.contains(&it.call)).map(|it| it.received).sum();
         if sent > most {
-            return Err(format!("{sent} bytes of blobs were sent, {most} would have been enough"));
+            return Err(format!("{sent} bytes of blobs were sent, {most} {ENOUGH}"));
         }
         Ok(())
     }
