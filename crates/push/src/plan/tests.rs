@@ -194,3 +194,21 @@ async fn tags_are_created_moved_left_or_refused() {
     check(Unknown, TagPolicy::Move, Some(None), "does not tell");
     check(there(&root), TagPolicy::Move, Some(Some(other)), "Leave");
 }
+
+#[tokio::test]
+async fn a_blob_that_is_not_here_is_taken_for_there_where_the_registry_will_not_tell() {
+    let graph = Built::image(&["1", "333"]).without("1").graph().await;
+    let mut found = survey(&[], &[]);
+    found.blobs.insert(Digest::sha256(b"1"), Presence::Unknown);
+    check_content(&graph, &found, "blobs [22, 3] manifests [1]");
+}
+
+#[tokio::test]
+async fn a_child_that_is_there_is_trusted_unless_a_part_of_it_is_known_to_be_missing() {
+    let graph = Built::index(&[&["1"], &["22"]]).graph().await;
+    let child = graph.manifests()[0].descriptor.digest.clone();
+    let mut found = survey(&[child], &[]);
+    check_content(&graph, &found, "blobs [16, 2] manifests [1, 1]");
+    found.blobs.insert(Digest::sha256(b"1"), Presence::Absent);
+    check_content(&graph, &found, "blobs [16, 15, 2, 1] manifests [2, 1]");
+}
