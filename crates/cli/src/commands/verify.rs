@@ -86,10 +86,13 @@ fn problem(repository: &Repository, root: &Reference, found: &Verification) -> P
     let separator = if matches!(root, Reference::Tag(_)) { ':' } else { '@' };
     let name = format!("{repository}{separator}{root}");
     let is_other = |flaw: &Flaw| matches!(flaw.problem, FlawProblem::OtherImage { .. });
-    let said = match found.flaws.as_slice() {
-        [flaw] if is_other(flaw) => "is another image",
-        [Flaw { kind: "tag", problem: FlawProblem::Missing, .. }] => "is not there",
-        _ => "is not whole",
+    let sends = "`windlass push --verify` with the image sends what is missing";
+    let (said, hint) = match found.flaws.as_slice() {
+        [flaw] if is_other(flaw) => {
+            ("is another image", "`windlass push` with this image moves the tag")
+        }
+        [Flaw { kind: "tag", problem: FlawProblem::Missing, .. }] => ("is not there", sends),
+        _ => ("is not whole", sends),
     };
     let mut lines: Vec<_> = found.flaws.iter().take(FEW).map(ToString::to_string).collect();
     if found.flaws.len() > FEW {
@@ -97,7 +100,6 @@ fn problem(repository: &Repository, root: &Reference, found: &Verification) -> P
         lines.push(format!("and {} more (--output json lists all)", words::count(more, "problem")));
     }
     let message = format!("{name} {said}:\n{}", lines.join("\n"));
-    let hint = "`windlass push --verify` with the image sends what is missing";
     Problem { exit: Exit::Image, ..Problem::other(message).hint(hint) }
 }
 

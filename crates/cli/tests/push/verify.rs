@@ -48,7 +48,10 @@ fn another_image_is_none_that_is_there() {
     registry.seed("app", &image, Some("v1"));
     let tagged = format!("{}/app:v1", registry.host());
     let ran = verify(&[&tagged, layout.path().to_str().unwrap()]).ends_with(3);
-    ran.says("is another image").says(other.digest().as_str()).says(image.digest().as_str());
+    ran.says("is another image")
+        .says(other.digest().as_str())
+        .says(image.digest().as_str())
+        .says("hint: `windlass push` with this image moves the tag");
 }
 
 #[test]
