@@ -22,7 +22,8 @@ pub struct LinkOptions {
     /// How long a byte and the answer to it are under way together. A new connection costs one of
     /// these before its first byte goes: the kernel accepts at once, so the link adds it.
     pub round_trip: Duration,
-    /// How many bytes a second go through, each way; unlimited where `None`.
+    /// How many bytes a second go through, each way, on all connections together; unlimited where
+    /// `None`.
     pub rate: Option<u64>,
     /// When it breaks, and how.
     pub faults: Vec<LinkFault>,
@@ -85,6 +86,8 @@ pub struct Link {
 pub(crate) struct Shared {
     pub(crate) options: LinkOptions,
     pub(crate) pacer: Pacer,
+    /// When what has been taken has passed and the way is free again: up, and down.
+    pub(crate) free_at: [Mutex<Instant>; 2],
     door: Door,
     target: Mutex<SocketAddr>,
     state: Mutex<State>,
@@ -148,6 +151,7 @@ impl Link {
             door: Door::new(listener.local_addr().expect("it is bound")),
             options,
             pacer: Pacer::start(),
+            free_at: [Mutex::new(start), Mutex::new(start)],
             target: Mutex::new(target),
             lines: Mutex::default(),
             resets: watch::Sender::new(0),

@@ -57,7 +57,7 @@ pub(crate) async fn run(
     let mut under_way: VecDeque<(Instant, Item)> = VecDeque::new();
     let mut bytes_under_way = 0;
     let mut sender_is_done = false;
-    let mut free_at = line.open;
+    let mut last_passed = line.open;
     let mut alarm: Option<oneshot::Receiver<()>> = None;
     loop {
         let now = Instant::now();
@@ -105,16 +105,18 @@ pub(crate) async fn run(
                     Err(_) => Item::Reset,
                 };
                 sender_is_done = !matches!(item, Item::Data(_));
-                // The way is free when the piece before this one has passed.
-                let begin = now.max(free_at);
+                let mut passed = now.max(line.open);
                 if let Item::Data(bytes) = &item {
                     if direction == Direction::Up {
                         line.sent(bytes, now);
                     }
                     bytes_under_way += bytes.len();
-                    free_at = begin + time_to_pass(bytes.len(), shared.options.rate);
+                    passed = line.pass(direction, bytes.len(), passed);
                 }
-                under_way.push_back((begin.max(free_at) + half, item));
+                // Nothing overtakes what was taken before it.
+                passed = passed.max(last_passed);
+                last_passed = passed;
+                under_way.push_back((passed + half, item));
             }
         }
     }
@@ -127,10 +129,15 @@ async fn wait(alarm: &mut Option<oneshot::Receiver<()>>) {
     }
 }
 
-fn time_to_pass(bytes: usize, rate: Option<u64>) -> Duration {
-    match rate {
-        None => Duration::ZERO,
-        Some(rate) => Duration::from_nanos(bytes as u64 * 1_000_000_000 / rate.max(1)),
+impl Line {
+    /// When so many bytes have passed that come to the way at `now`: it is shared by all connections,
+    /// and free when the piece before has passed.
+    fn pass(&self, direction: Direction, bytes: usize, now: Instant) -> Instant {
+        let Some(rate) = self.shared.options.rate else { return now };
+        let time = Duration::from_nanos(bytes as u64 * 1_000_000_000 / rate.max(1));
+        let mut free_at = self.shared.free_at[direction as usize].lock().unwrap();
+        *free_at = now.max(*free_at) + time;
+        *free_at
     }
 }
 

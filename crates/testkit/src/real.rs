@@ -18,6 +18,8 @@ use crate::token::{ISSUER, SERVICE, TokenServer};
 /// How a [`RealRegistry`] is.
 #[derive(Clone, Default)]
 pub struct RealOptions {
+    /// The program to run: another version of it, say. Debian's `docker-registry` where `None`.
+    pub program: Option<PathBuf>,
     /// Who is let in by `Basic`; everybody where there is none and no token server.
     pub users: Vec<(String, String)>,
     /// Who gives tokens; it must have a [`Signer`](crate::Signer).
@@ -36,6 +38,7 @@ pub struct RealRegistry {
     process: Child,
     address: SocketAddr,
     is_tls: bool,
+    program: PathBuf,
     place: TempDir,
 }
 
@@ -71,7 +74,7 @@ impl RealRegistry {
     #[must_use]
     #[expect(clippy::print_stderr, reason = "a test that tests nothing must not look like success")]
     pub fn start(options: &RealOptions) -> Option<RealRegistry> {
-        if RealRegistry::available() {
+        if options.program.is_some() || RealRegistry::available() {
             return Some(RealRegistry::start_here(options));
         }
         let must = std::env::var_os(MUST).is_some_and(|value| value == "1");
@@ -133,7 +136,7 @@ impl RealRegistry {
     /// Starts it again after [`kill`](Self::kill), on the same port and with the same content.
     pub fn restart(&mut self) {
         self.kill();
-        self.process = run(self.place.path());
+        self.process = run(&self.program, self.place.path());
         let problem = self.wait_until_it_answers();
         assert_eq!(problem, None, "it has not come back on {}", self.address);
     }
@@ -148,9 +151,10 @@ impl RealRegistry {
             let config = config(options, address, place.path());
             fs::write(place.path().join("config.yml"), config.to_string()).expect("a file");
             drop(free);
-            let process = run(place.path());
-            let mut registry =
-                RealRegistry { process, address, is_tls: options.tls.is_some(), place };
+            let program = options.program.clone().unwrap_or_else(|| BINARY.into());
+            let process = run(&program, place.path());
+            let is_tls = options.tls.is_some();
+            let mut registry = RealRegistry { process, address, is_tls, program, place };
             match registry.wait_until_it_answers() {
                 None => return registry,
                 Some(words) => problem = words,
@@ -189,13 +193,15 @@ impl Drop for RealRegistry {
     }
 }
 
-fn run(place: &Path) -> Child {
+fn run(program: &Path, place: &Path) -> Child {
     let file = |name: &str| {
         File::options().create(true).append(true).open(place.join(name)).expect("a file")
     };
-    Command::new(BINARY)
+    Command::new(program)
         .arg("serve")
         .arg(place.join("config.yml"))
+        // Version 3 tells a collector on this machine of each request, if nobody says otherwise.
+        .env("OTEL_TRACES_EXPORTER", "none")
         .stdin(Stdio::null())
         .stdout(file("access.log"))
         .stderr(file("errors.log"))
