@@ -73,8 +73,8 @@ pub(crate) struct Host {
     pub(crate) settled: Mutex<Settled>,
     /// Whether it gave an answer: from then on trouble is a matter of time.
     pub(crate) answered: AtomicBool,
-    /// Filled once somebody has had a first answer over TLS, which tells how to log in: the others
-    /// wait for it rather than all be refused.
+    /// Filled once it is known, by a first answer over TLS, how to log in: the others wait for it
+    /// rather than all be refused.
     pub(crate) greeted: OnceCell<()>,
     /// Held by whoever changes a list of referrers, which is read, added to and written back.
     pub(crate) fallback_turn: tokio::sync::Mutex<()>,

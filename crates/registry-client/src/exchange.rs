@@ -1,11 +1,12 @@
 //! One request with all that surrounds it: scheme, credentials, limits, and another try.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::join;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use windlass_oci::ErrorBody;
@@ -56,6 +57,13 @@ pub(crate) enum Target {
     Path(String),
     /// A URI that the registry gave, byte for byte.
     Given(Uri),
+}
+
+/// What came of sending a request once.
+struct Round {
+    reply: Reply,
+    /// It is a 401, and this may be let in.
+    better: Option<Box<Authorization>>,
 }
 
 /// How often one request is sent again because of a 401 to it.
@@ -171,15 +179,44 @@ impl<'a> Call<'a> {
 
     async fn ask(&self) -> Result<Reply, ErrorKind> {
         let host = &*self.client.host;
-        // Over TLS the first answer tells how to log in; one asks, the others wait for it.
-        if host.settled() == Settled::Tls && !host.greeted.initialized() {
-            let mut mine = None;
-            host.greeted.get_or_init(async || mine = Some(self.exchange().boxed().await)).await;
-            if let Some(mine) = mine {
-                return mine;
+        let mut is_first = host.settled() == Settled::Tls && !host.greeted.initialized();
+        let mut better = None;
+        for _ in 0..LOGINS {
+            // Each boxed for itself, since most requests are none of the first.
+            let round = match is_first {
+                true => self.greet().boxed().await?,
+                false => self.round(better.take()).boxed().await?,
+            };
+            if round.better.is_none() {
+                return Ok(round.reply);
             }
+            (better, is_first) = (round.better, false);
         }
-        self.exchange().boxed().await
+        Err(ErrorKind::Protocol("it refuses every credential that it asked for".to_owned()))
+    }
+
+    /// Over TLS the first answer tells how to log in; one asks, the others wait until that is known
+    /// and open their connections meanwhile.
+    async fn greet(&self) -> Result<Round, ErrorKind> {
+        let host = &*self.client.host;
+        let mut mine = None;
+        let is_mine = AtomicBool::new(false);
+        let greeting = host.greeted.get_or_init(async || {
+            is_mine.store(true, Ordering::Relaxed);
+            mine = Some(self.round(None).boxed().await);
+        });
+        let uri = self.uri(Settled::Tls)?;
+        let preparing = async {
+            if !is_mine.load(Ordering::Relaxed) {
+                host.http.prepare(&uri).await;
+            }
+        };
+        // In this order: who is first knows so when it is asked.
+        join(greeting, preparing).await;
+        match mine {
+            Some(round) => round,
+            None => self.round(None).boxed().await,
+        }
     }
 
     /// Waits before another try and gives back what it waited for, or gives up with it.
@@ -236,58 +273,52 @@ impl<'a> Call<'a> {
         self.client.error(&self.operation, kind)
     }
 
-    async fn exchange(&self) -> Result<Reply, ErrorKind> {
+    /// Sends it with `better`, or with what is known to be wanted.
+    async fn round(&self, better: Option<Box<Authorization>>) -> Result<Round, ErrorKind> {
         let host = &*self.client.host;
-        let mut refused: Option<Authorization> = None;
-        for _ in 0..LOGINS {
-            let settled = host.settled();
-            let uri = self.uri(settled)?;
-            let at_home = same_origin(&uri, &self.home(settled)?);
-            let authorization = if !at_home || settled == Settled::Not {
-                None
-            } else if refused.is_some() {
-                refused.take()
-            } else {
-                let (repository, scopes) = (&self.client.repository, &self.scopes);
-                host.auth
-                    .authorization(repository, scopes, self.needed_for)
-                    .await
-                    .map_err(ErrorKind::Auth)?
-            };
-            let answer = match host.options.transport {
-                _ if settled != Settled::Not => self.transmit(uri, authorization.as_ref()).await,
-                Transport::TlsFirst => self.first_answer_over_tls(uri).await,
-                _ => self.first_answer(uri).await,
-            };
-            let answer = answer.map_err(ErrorKind::Http)?;
-            host.answered.store(true, Ordering::Relaxed);
-            self.note_pause(&answer);
-            self.note_warnings(&answer.headers);
-            let home_again = same_origin(&answer.uri, &self.home(host.settled())?);
-            if answer.status == StatusCode::UNAUTHORIZED && at_home && home_again {
-                let (repository, scopes) = (&self.client.repository, &self.scopes);
-                let better = host
-                    .auth
-                    .refused(&answer.headers, authorization.as_ref(), repository, scopes)
-                    .await
-                    .map_err(ErrorKind::Auth)?;
-                if better.is_some() {
-                    refused = better;
-                    if self.body_has_begun() {
-                        // The session may hold some of it: whoever sends the body must ask first.
-                        return Ok(self.read(answer).await.with_login_renewed());
-                    }
-                    continue;
-                }
-                // Who has a token is known, and not allowed.
-                if !authorization.as_ref().is_some_and(Authorization::is_granted) {
-                    let origin = authorization.as_ref().and_then(Authorization::origin);
-                    return Ok(self.read(answer).await.with_login(origin));
-                }
-            }
-            return Ok(self.read(answer).await);
+        let settled = host.settled();
+        let uri = self.uri(settled)?;
+        let at_home = same_origin(&uri, &self.home(settled)?);
+        let (repository, scopes) = (&self.client.repository, &self.scopes);
+        let authorization = if !at_home || settled == Settled::Not {
+            None
+        } else if let Some(better) = better {
+            Some(*better)
+        } else {
+            let known = host.auth.authorization(repository, scopes, self.needed_for);
+            known.await.map_err(ErrorKind::Auth)?
+        };
+        let answer = match host.options.transport {
+            _ if settled != Settled::Not => self.transmit(uri, authorization.as_ref()).await,
+            Transport::TlsFirst => self.first_answer_over_tls(uri).await,
+            _ => self.first_answer(uri).await,
+        };
+        let answer = answer.map_err(ErrorKind::Http)?;
+        host.answered.store(true, Ordering::Relaxed);
+        self.note_pause(&answer);
+        self.note_warnings(&answer.headers);
+        let home_again = same_origin(&answer.uri, &self.home(host.settled())?);
+        let is_refused = answer.status == StatusCode::UNAUTHORIZED && at_home && home_again;
+        // Before a token is asked for, which may be had on the same connection.
+        let reply = self.read(answer).await;
+        if !is_refused {
+            return Ok(Round { reply, better: None });
         }
-        Err(ErrorKind::Protocol("it refuses every credential that it asked for".to_owned()))
+        let sent = authorization.as_ref();
+        let better = host.auth.refused(&reply.headers, sent, repository, scopes).await;
+        Ok(match better.map_err(ErrorKind::Auth)? {
+            // The session may hold some of it: whoever sends the body must ask first.
+            Some(_) if self.body_has_begun() => {
+                Round { reply: reply.with_login_renewed(), better: None }
+            }
+            Some(better) => Round { reply, better: Some(Box::new(better)) },
+            // Who has a token is known, and not allowed.
+            None if sent.is_some_and(Authorization::is_granted) => Round { reply, better: None },
+            None => {
+                let origin = sent.and_then(Authorization::origin);
+                Round { reply: reply.with_login(origin), better: None }
+            }
+        })
     }
 
     async fn read(&self, answer: Answer) -> Reply {

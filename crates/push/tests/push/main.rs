@@ -15,6 +15,7 @@ mod at_once;
 mod blobs;
 mod counts;
 mod faults;
+mod greeting;
 mod harness;
 mod hosts;
 mod layouts;

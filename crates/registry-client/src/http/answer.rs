@@ -51,9 +51,9 @@ impl Lease {
     }
 
     /// The answer was read to its end.
-    fn end(&mut self) {
+    async fn end(&mut self) {
         if let (Some(connection), true) = (self.connection.take(), self.reusable) {
-            self.pool.put_back(connection);
+            self.pool.put(connection).await;
         }
     }
 }
@@ -97,7 +97,7 @@ impl Answer {
             };
             match frame {
                 None => {
-                    self.lease.end();
+                    self.lease.end().await;
                     return None;
                 }
                 Some(Err(error)) => {

@@ -30,7 +30,8 @@ pub struct HttpConfig {
     pub expect_above: u64,
     /// How long to wait for the `100 Continue` before the body is sent all the same.
     pub expect_timeout: Duration,
-    /// How many unused connections are kept for a host.
+    /// How many unused connections are kept for a host: no fewer than requests may be in flight, so
+    /// that all of those are kept that were opened ahead.
     pub idle_per_host: usize,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
@@ -51,7 +52,7 @@ impl Default for HttpConfig {
             head_timeout: Duration::from_secs(60),
             expect_above: 1024 * 1024,
             expect_timeout: Duration::from_secs(1),
-            idle_per_host: 32,
+            idle_per_host: 256,
             idle_timeout: Duration::from_secs(30),
             user_agent: concat!("windlass/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

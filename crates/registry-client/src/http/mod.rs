@@ -29,8 +29,9 @@ mod words;
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use futures_util::FutureExt;
 use http::header::LOCATION;
+use http::{HeaderValue, Uri};
 
 pub use answer::Answer;
 pub use config::{AcceptInvalid, HttpConfig, Proxies, TlsConfig};
@@ -95,12 +96,26 @@ impl Http {
                             origin::bare(&uri)
                         )));
                     }
-                    answer.discard().await;
+                    // Boxed, since it would make the future of every request larger.
+                    answer.discard().boxed().await;
                     uri = target;
                 }
             }
         }
         Err(HttpError::Redirect(format!("more than {} redirects", redirect::MAX_HOPS)))
+    }
+
+    /// Opens a connection to the host of `uri` for a request that is to follow, unless one waits for
+    /// it already. What goes wrong the request will meet itself.
+    pub async fn prepare(&self, uri: &Uri) {
+        let Inner { pool, connector, tallies, .. } = &*self.0;
+        if let Ok(origin) = Origin::of(uri)
+            && !pool.has(&origin)
+            && let Ok(connection) = connector.connect(&origin).await
+        {
+            tallies.connected(&origin);
+            pool.put(connection).await;
+        }
     }
 
     /// What was exchanged so far with the host that `authority`, `HOST[:PORT]`, names.

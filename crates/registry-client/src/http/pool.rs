@@ -18,6 +18,9 @@ use super::origin::Origin;
 
 /// How long a connection may take from the end of an answer until it takes the next request.
 const TURNAROUND: Duration = Duration::from_secs(1);
+/// How long that is waited for, so that whoever hears of the end finds the connection. It is a turn
+/// of another task; only a body that was answered before its end takes longer.
+const TURN: Duration = Duration::from_millis(100);
 
 /// One connection to an origin. Dropping it closes it.
 #[derive(Debug)]
@@ -79,20 +82,32 @@ impl Pool {
         None
     }
 
-    /// Takes back a connection whose exchange came to its proper end.
-    pub(super) fn put_back(self: &Arc<Self>, mut connection: Connection) {
+    /// Whether a connection to `origin` waits.
+    pub(super) fn has(&self, origin: &Origin) -> bool {
+        let idle = self.idle();
+        let stands = |idle: &Idle| {
+            idle.since.elapsed() < self.idle_timeout && idle.connection.sender.is_ready()
+        };
+        idle.get(origin).is_some_and(|of_origin| of_origin.iter().any(stands))
+    }
+
+    /// Takes a fresh connection, or takes back one whose exchange came to its proper end.
+    pub(super) async fn put(self: &Arc<Self>, mut connection: Connection) {
         if connection.wire.is_broken() || connection.sender.is_closed() {
             return;
         }
-        if connection.sender.is_ready() {
-            return self.keep(connection);
-        }
-        let pool = Arc::clone(self);
-        tokio::spawn(async move {
-            if let Ok(Ok(())) = timeout(TURNAROUND, connection.sender.ready()).await {
-                pool.keep(connection);
+        match timeout(TURN, connection.sender.ready()).await {
+            Ok(Ok(())) => self.keep(connection),
+            Ok(Err(_)) => {}
+            Err(_) => {
+                let pool = Arc::clone(self);
+                tokio::spawn(async move {
+                    if let Ok(Ok(())) = timeout(TURNAROUND, connection.sender.ready()).await {
+                        pool.keep(connection);
+                    }
+                });
             }
-        });
+        }
     }
 
     fn keep(&self, connection: Connection) {

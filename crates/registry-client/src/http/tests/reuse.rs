@@ -36,6 +36,25 @@ async fn sixteen_requests_open_sixteen_connections_and_the_next_sixteen_none() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_opened_ahead_serves_the_next_request() {
+    let address = serve(|peer, _| peer.answer_all("HTTP/1.1 204 No Content\r\n\r\n")).await;
+    let (http, url) = (http(), format!("http://{address}/"));
+    let connections = || http.stats(&address.to_string()).connections;
+    for _ in 0..2 {
+        http.prepare(&url.parse().unwrap()).await;
+        assert_eq!(connections(), 1);
+        assert_eq!(http.send(get(&url)).await.unwrap().bytes(0).await.unwrap(), "");
+        assert_eq!(connections(), 1);
+    }
+    // What goes wrong is told to the request.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{nobody}/");
+    http.prepare(&url.parse().unwrap()).await;
+    let error = http.send(get(&url)).await.unwrap_err();
+    assert!(matches!(error, HttpError::Connect(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn no_more_connections_are_kept_than_wanted_and_none_for_too_long() {
     #[track_caller]
     fn check(http: &Http, address: &str, expected: u64) {
