@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
+use windlass_oci::MediaType;
 use windlass_testkit::{Image, Link, LinkAction, LinkFault, LinkOptions, LinkPoint, Report};
 
 use crate::case::{Breaks, Way};
@@ -154,16 +155,19 @@ impl<'a> Stand<'a> {
     /// That the registry has the image, whole, under all of its tags.
     fn check(&self) -> Result<()> {
         let mut client = self.server.client();
-        let accept = [("Accept", self.setup.image.root().media_type.as_str())];
-        let mut head = |path: String| client.send("HEAD", &path, &accept, b"");
+        let mut head = |path: String, kind: &MediaType| {
+            client.send("HEAD", &path, &[("Accept", kind.as_str())], b"")
+        };
         for tag in &self.setup.tags {
-            let answer = head(format!("/v2/{REPOSITORY}/manifests/{tag}"))?;
+            let path = format!("/v2/{REPOSITORY}/manifests/{tag}");
+            let answer = head(path, &self.setup.image.root().media_type)?;
             let digest = answer.header("docker-content-digest");
             ensure!(digest == self.setup.image.digest().as_str(), "{tag} names {digest:?}");
         }
         for part in self.setup.image.parts() {
             let kind = if part.descriptor.media_type.is_manifest() { "manifests" } else { "blobs" };
-            let answer = head(format!("/v2/{REPOSITORY}/{kind}/{}", part.descriptor.digest))?;
+            let path = format!("/v2/{REPOSITORY}/{kind}/{}", part.descriptor.digest);
+            let answer = head(path, &part.descriptor.media_type)?;
             let size = answer.header("content-length");
             if answer.status != 200 || size != part.descriptor.size.to_string() {
                 bail!(
