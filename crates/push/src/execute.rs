@@ -19,7 +19,7 @@ use crate::survey::survey_all;
 use crate::target::Target;
 
 /// How many blobs, and how many manifests, of one image are under way.
-const UNDER_WAY: usize = 16;
+const UNDER_WAY: usize = 24;
 /// How often what the registry says is missing is looked up and sent again, and how often it is put
 /// again while the registry is of two minds: since there was last less missing than ever before, so
 /// that no count ends what moves forward. Counts they are because nothing failed on the way here. The

@@ -294,7 +294,8 @@ mod tests {
         limits.request().await.heard(Word::PushedBack);
         let mut bodies: Vec<_> = (0..2).map(|_| limits.body(1).now_or_never().unwrap()).collect();
         assert!(limits.body(1).now_or_never().is_none());
-        for _ in 0..4 {
+        // A round each of 6, 7 and 8.
+        for _ in 0..6 + 7 + 8 {
             limits.request().await.heard(Word::WentWell);
         }
         bodies.push(limits.body(1).now_or_never().unwrap());

@@ -6,7 +6,7 @@
 //! never far above what it takes.
 
 /// How many requests are in flight to a host at most, large bodies among them.
-pub(crate) const REQUESTS: usize = 16;
+pub(crate) const REQUESTS: usize = 24;
 /// How many of them are always left for small ones, where there are so many.
 const SMALL: usize = 4;
 /// However many bodies are wanted at once.
@@ -48,7 +48,10 @@ impl Pace {
 
     /// How many large bodies may be in flight.
     pub(crate) fn bodies(&self) -> usize {
-        self.jobs.min(self.window - self.left_for_small())
+        let part = self.jobs.min(self.most - SMALL) * self.window / self.most;
+        // What is wanted where all may be asked, and the same part of it as of everything else.
+        let part = if self.window == self.most { self.jobs } else { part.max(1) };
+        part.min(self.window - self.left_for_small())
     }
 
     /// How many small requests may be in flight beside `bodies` large ones. Bodies that were let
@@ -107,48 +110,48 @@ mod tests {
     #[test]
     fn the_window_is_halved_by_a_push_back_and_grows_by_one_a_round() {
         use Word::*;
-        check(8, &[], (8, 16));
-        check(8, &[(1, PushedBack)], (4, 8));
-        check(8, &[(2, PushedBack)], (2, 4));
-        check(8, &[(1, PushedBack), (7, WentWell)], (4, 8));
-        check(8, &[(1, PushedBack), (8, WentWell)], (5, 9));
-        check(8, &[(1, PushedBack), (8 + 9, WentWell)], (6, 10));
+        check(8, &[], (8, 24));
+        check(8, &[(1, PushedBack)], (4, 12));
+        check(8, &[(2, PushedBack)], (2, 6));
+        check(8, &[(1, PushedBack), (11, WentWell)], (4, 12));
+        check(8, &[(1, PushedBack), (12, WentWell)], (4, 13));
+        check(8, &[(1, PushedBack), (12 + 13 + 14, WentWell)], (5, 15));
         // What went well before a cut does not count after it.
-        check(8, &[(1, PushedBack), (7, WentWell), (1, PushedBack), (3, WentWell)], (2, 4));
+        check(8, &[(1, PushedBack), (11, WentWell), (1, PushedBack), (5, WentWell)], (2, 6));
     }
 
     #[test]
     fn it_never_grows_above_what_was_wanted_and_never_comes_to_a_stop() {
         use Word::*;
-        check(8, &[(10_000, WentWell)], (8, 16));
-        check(1, &[(10_000, WentWell)], (1, 16));
-        check(0, &[], (1, 16));
+        check(8, &[(10_000, WentWell)], (8, 24));
+        check(1, &[(10_000, WentWell)], (1, 24));
+        check(0, &[], (1, 24));
         check(100, &[], (100, 104));
         check(usize::MAX, &[], (252, 256));
         check(8, &[(100, PushedBack)], (1, 2));
-        check(8, &[(100, PushedBack), (2, WentWell)], (2, 3));
-        check(8, &[(100, PushedBack), (1000, WentWell)], (8, 16));
+        check(8, &[(100, PushedBack), (2, WentWell)], (1, 3));
+        check(8, &[(100, PushedBack), (1000, WentWell)], (8, 24));
     }
 
     #[test]
     fn the_refusals_of_one_burst_count_as_one() {
         let mut pace = Pace::new(8);
         let burst = pace.round();
-        for _ in 0..16 {
+        for _ in 0..24 {
             pace.heard(burst, Word::PushedBack);
         }
-        assert_eq!(pace.small(0), 8);
+        assert_eq!(pace.small(0), 12);
         // Nor does the window grow by what was let out before.
         for _ in 0..100 {
             pace.heard(burst, Word::WentWell);
         }
-        assert_eq!(pace.small(0), 8);
+        assert_eq!(pace.small(0), 12);
     }
 
     #[test]
     fn bodies_that_are_out_already_leave_room_for_small_requests() {
         let mut pace = Pace::new(8);
-        assert_eq!(pace.small(8), 8);
+        assert_eq!(pace.small(8), 16);
         pace.heard(pace.round(), Word::PushedBack);
         assert_eq!(pace.small(8), 4);
         for _ in 0..5 {

@@ -188,7 +188,7 @@ fn missing_manifests(graph: &Graph, survey: &Survey) -> Vec<Vec<usize>> {
 }
 
 /// The manifests that are there with all that they name, as far as the registry tells.
-fn trusted_manifests<'a>(graph: &'a Graph, survey: &Survey) -> HashSet<&'a Digest> {
+pub(crate) fn trusted_manifests<'a>(graph: &'a Graph, survey: &Survey) -> HashSet<&'a Digest> {
     let absent = |blob: &Digest| survey.blobs.get(blob) == Some(&Presence::Absent);
     let mut trusted = HashSet::new();
     let mut broken = HashSet::new();
@@ -266,4 +266,4 @@ pub(crate) fn plan_tag(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,14 +9,14 @@ use windlass_source::{MemorySource, MemoryStore};
 use super::*;
 
 /// An image in memory: what is in its store, and the descriptor to point at it.
-struct Built {
+pub(crate) struct Built {
     contents: Vec<String>,
     root: Descriptor,
 }
 
 impl Built {
     /// An image with a config and one layer per text.
-    fn image(layers: &[&str]) -> Built {
+    pub(crate) fn image(layers: &[&str]) -> Built {
         let mut contents = Vec::new();
         let mut add = |media_type: MediaType, text: &str| {
             contents.push(text.to_owned());
@@ -32,7 +32,7 @@ impl Built {
     }
 
     /// An index over images.
-    fn index(images: &[&[&str]]) -> Built {
+    pub(crate) fn index(images: &[&[&str]]) -> Built {
         let mut contents = Vec::new();
         let mut children = Vec::new();
         for layers in images {
@@ -47,12 +47,12 @@ impl Built {
     }
 
     /// Without the bytes of `text`.
-    fn without(mut self, text: &str) -> Built {
+    pub(crate) fn without(mut self, text: &str) -> Built {
         self.contents.retain(|content| content != text);
         self
     }
 
-    async fn graph(self) -> Graph {
+    pub(crate) async fn graph(self) -> Graph {
         let store: MemoryStore = self.contents.into_iter().map(MemorySource::new).collect();
         Graph::read(&self.root, &store, &GraphOptions::default()).await.unwrap()
     }
