@@ -102,7 +102,7 @@ pub(crate) fn run(
         case: case.name.to_owned(),
         title: case.title.to_owned(),
         registry: field.registry,
-        registry_name: format!("{} {}", field.registry.program().0, field.registry_program.version),
+        registry_name: format!("{} {}", field.registry.title(), field.registry_program.version),
         way: field.way,
         is_tls: case.is_tls,
         size,

@@ -33,6 +33,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// What it is called.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Kind::DockerRegistry => "docker-registry",
+            Kind::Serve => "windlass serve",
+            Kind::Distribution3 => "distribution",
+            Kind::Zot => "zot",
+        }
+    }
+
     /// The name of its program, and what makes that say its version.
     pub(crate) fn program(self) -> (&'static str, &'static [&'static str]) {
         match self {

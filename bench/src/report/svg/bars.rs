@@ -115,15 +115,10 @@ fn panel(
     sheet = sheet.add(words(title, "word", x, y + 12.0, "start").set("font-weight", 600));
     for tick in &ticks {
         let x = place(*tick);
-        sheet = sheet.add(line("grid", (x, top), (x, bottom))).add(words(
-            &number(*tick),
-            "small",
-            x,
-            bottom + 13.0,
-            "middle",
-        ));
+        let unit = if *tick == last { " s" } else { "" };
+        let text = words(&format!("{}{unit}", number(*tick)), "small", x, bottom + 13.0, "middle");
+        sheet = sheet.add(line("grid", (x, top), (x, bottom))).add(text);
     }
-    sheet = sheet.add(words("s", "small", right + 12.0, bottom + 13.0, "start"));
     for (row, bar) in bars.iter().enumerate() {
         let middle = top + (row as f64 + 0.5) * ROW;
         let end = place(bar.time.median);
