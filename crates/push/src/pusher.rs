@@ -251,7 +251,10 @@ impl Pusher {
             };
             survey.map_err(Failure::from).map_err(Stopped::at(target)).boxed()
         }))
-        .await?;
+        .await;
+        // Also where nothing is to be sent, or nobody is let in: how to log in is known from here on.
+        all.iter().for_each(|target| target.journal.note_host(&target.client.client()));
+        let surveys = surveys?;
         for (target, found) in all.iter().zip(&surveys) {
             let repository = target.client.repository();
             if !found.image_is_there {

@@ -73,8 +73,8 @@ pub(crate) struct Host {
     pub(crate) settled: Mutex<Settled>,
     /// Whether it gave an answer: from then on trouble is a matter of time.
     pub(crate) answered: AtomicBool,
-    /// Filled once it is known, by a first answer over TLS, how to log in: the others wait for it
-    /// rather than all be refused.
+    /// Filled once it is known, by a first answer over TLS or from before, how to log in: the others
+    /// wait for it rather than all be refused.
     pub(crate) greeted: OnceCell<()>,
     /// Held by whoever changes a list of referrers, which is read, added to and written back.
     pub(crate) fallback_turn: tokio::sync::Mutex<()>,
@@ -173,15 +173,18 @@ impl Client {
         self.0.options.retry_for
     }
 
-    /// What was learned of what the host can do.
+    /// What was learned of what the host can do and wants.
     #[must_use]
     pub fn learned(&self) -> HostProfile {
-        self.0.profile.learned()
+        self.0.profile.learned(self.0.auth.realm())
     }
 
     /// Takes over what was [learned](Self::learned) of the host before.
     pub fn recall(&self, learned: &HostProfile) {
         self.0.profile.recall(learned);
+        if let Some(realm) = &learned.realm {
+            self.0.auth.recall(realm);
+        }
     }
 
     /// What the registry wants people to know (`Warning` headers, distribution-spec §"Warnings"),

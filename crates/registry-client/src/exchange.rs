@@ -1,5 +1,6 @@
 //! One request with all that surrounds it: scheme, credentials, limits, and another try.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -196,16 +197,26 @@ impl<'a> Call<'a> {
     }
 
     /// Over TLS the first answer tells how to log in; one asks, the others wait until that is known
-    /// and open their connections meanwhile.
+    /// and open their connections meanwhile. Nobody has to ask where a token comes from whom one was
+    /// had before.
     async fn greet(&self) -> Result<Round, ErrorKind> {
         let host = &*self.client.host;
+        let uri = self.uri(Settled::Tls)?;
+        if same_origin(&uri, &self.home(Settled::Tls)?) {
+            let (repository, scopes) = (&self.client.repository, &self.scopes);
+            let recalled = host.auth.recalled(repository, scopes, self.needed_for);
+            if let Some(recalled) = self.opening(&uri, recalled).await {
+                // Somebody else may have been quicker: that is no error.
+                _ = host.greeted.set(());
+                return self.round(Some(Box::new(recalled))).boxed().await;
+            }
+        }
         let mut mine = None;
         let is_mine = AtomicBool::new(false);
         let greeting = host.greeted.get_or_init(async || {
             is_mine.store(true, Ordering::Relaxed);
             mine = Some(self.round(None).boxed().await);
         });
-        let uri = self.uri(Settled::Tls)?;
         let preparing = async {
             if !is_mine.load(Ordering::Relaxed) {
                 host.http.prepare(&uri).await;
@@ -284,9 +295,12 @@ impl<'a> Call<'a> {
             None
         } else if let Some(better) = better {
             Some(*better)
-        } else {
+        } else if host.auth.knows(repository) {
             let known = host.auth.authorization(repository, scopes, self.needed_for);
-            known.await.map_err(ErrorKind::Auth)?
+            // Boxed, here and below, since it would make the future of every request larger.
+            self.opening(&uri, known).boxed().await.map_err(ErrorKind::Auth)?
+        } else {
+            None
         };
         let answer = match host.options.transport {
             _ if settled != Settled::Not => self.transmit(uri, authorization.as_ref()).await,
@@ -305,7 +319,7 @@ impl<'a> Call<'a> {
             return Ok(Round { reply, better: None });
         }
         let sent = authorization.as_ref();
-        let better = host.auth.refused(&reply.headers, sent, repository, scopes).await;
+        let better = host.auth.refused(&reply.headers, sent, repository, scopes).boxed().await;
         Ok(match better.map_err(ErrorKind::Auth)? {
             // The session may hold some of it: whoever sends the body must ask first.
             Some(_) if self.body_has_begun() => {
@@ -319,6 +333,16 @@ impl<'a> Call<'a> {
                 Round { reply: reply.with_login(origin), better: None }
             }
         })
+    }
+
+    /// Waits for what a request to `uri` is to carry; opens its connection meanwhile, where there is
+    /// something to wait for.
+    async fn opening<T>(&self, uri: &Uri, carried: impl Future<Output = T>) -> T {
+        let mut carried = pin!(carried);
+        match carried.as_mut().now_or_never() {
+            Some(carried) => carried,
+            None => join(carried, self.client.host.http.prepare(uri)).await.0,
+        }
     }
 
     async fn read(&self, answer: Answer) -> Reply {

@@ -2,16 +2,20 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::auth::Realm;
+
 /// What was learned of a host, to be remembered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostProfile {
     /// The most bytes of one body, where a larger one was refused.
     pub largest_body: Option<u64>,
     /// It takes no PATCH: blobs go in one body or not at all.
     pub whole_only: bool,
+    /// Where tokens for it are to be had; `None` where it wants none, and where that may not be kept.
+    pub realm: Option<Realm>,
 }
 
-/// What was learned of a host.
+/// What was learned of what a host takes.
 #[derive(Debug, Default)]
 pub(crate) struct Profile {
     /// The most bytes of one body; 0 while no bound was met.
@@ -38,12 +42,12 @@ impl Profile {
         _ = self.largest_body.fetch_update(Ordering::Relaxed, Ordering::Relaxed, smaller);
     }
 
-    /// What was learned so far.
-    pub(crate) fn learned(&self) -> HostProfile {
-        HostProfile { largest_body: self.chunk(None), whole_only: self.whole_only() }
+    /// What was learned so far, beside the login's `realm`.
+    pub(crate) fn learned(&self, realm: Option<Realm>) -> HostProfile {
+        HostProfile { largest_body: self.chunk(None), whole_only: self.whole_only(), realm }
     }
 
-    /// Takes over what was learned before.
+    /// Takes over what was learned before, but for the login's part.
     pub(crate) fn recall(&self, learned: &HostProfile) {
         if let Some(bytes) = learned.largest_body {
             self.learn_chunk(bytes);
@@ -85,12 +89,12 @@ mod tests {
     fn what_was_learned_is_taken_over() {
         for learned in [
             HostProfile::default(),
-            HostProfile { largest_body: Some(4), whole_only: false },
-            HostProfile { largest_body: None, whole_only: true },
+            HostProfile { largest_body: Some(4), ..HostProfile::default() },
+            HostProfile { whole_only: true, ..HostProfile::default() },
         ] {
             let profile = Profile::default();
             profile.recall(&learned);
-            assert_eq!(profile.learned(), learned);
+            assert_eq!(profile.learned(None), learned);
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     Upload,
     /// An image that is complete.
     Image,
-    /// What a host can do.
+    /// What a host can do and wants.
     Host,
 }
 
@@ -46,7 +46,7 @@ impl Kind {
             // a registry has lost is found and mended by whoever pushes again.
             Kind::Image => DAY,
             // Limits of registries and of proxies before them are changed now and then; to learn
-            // one again costs a refused body.
+            // one again costs a refused body, and a realm a round trip.
             Kind::Host => 7 * DAY,
         }
     }

@@ -1,7 +1,7 @@
 //! What one push leaves for the next, in files that may be lost at any moment without harm.
 //!
 //! Three things are kept: where an unfinished upload can be gone on with, that an image was found
-//! complete in a repository, and what a host can do. Nothing of it is believed without asking the
+//! complete in a repository, and what a host can do and where tokens for it are to be had. Nothing of it is believed without asking the
 //! registry; it decides what is asked first. Whatever is wrong with the journal, a push goes on
 //! without it: trouble is told to a [`JournalListener`] and never an error.
 //!
@@ -133,7 +133,7 @@ impl Journal {
     pub(crate) fn note_host(&self, client: &Client) {
         let Some(inner) = &self.0 else { return };
         let learned = client.learned();
-        if inner.has_on_record(client.registry(), learned) != learned {
+        if inner.has_on_record(client.registry(), learned.clone()) != learned {
             inner.write_down(&Key::host(client.registry()), &Host::from(learned));
         }
     }
@@ -143,7 +143,7 @@ impl Journal {
     pub(crate) fn doubt_host(&self, client: &Client) {
         let Some(inner) = &self.0 else { return };
         let nothing = HostProfile::default();
-        if inner.has_on_record(client.registry(), nothing) != nothing {
+        if inner.has_on_record(client.registry(), nothing.clone()) != nothing {
             inner.strike_out(&Key::host(client.registry()));
         }
     }

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use windlass_oci::Digest;
 use windlass_registry_client::HostProfile;
+use windlass_registry_client::auth::Realm;
 
 use super::key::Key;
 
@@ -46,6 +47,20 @@ pub(crate) struct Host {
     pub(crate) largest_body: Option<u64>,
     /// It takes no PATCH.
     pub(crate) whole_only: bool,
+    /// Where tokens for it are to be had. Records of before know nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) login: Option<Login>,
+}
+
+/// Where tokens for a host are to be had. No secret: the host tells it to everybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Login {
+    /// The token server's URL.
+    pub(crate) realm: String,
+    /// The host's name there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<String>,
 }
 
 /// Why a record is as good as none. It never shows what was read, since that may be a secret.
@@ -121,15 +136,17 @@ fn checksum(json: &str) -> String {
 
 impl From<Host> for HostProfile {
     fn from(host: Host) -> HostProfile {
-        let Host { largest_body, whole_only } = host;
-        HostProfile { largest_body: largest_body.filter(|bytes| *bytes > 0), whole_only }
+        let Host { largest_body, whole_only, login } = host;
+        let realm = login.map(|Login { realm, service }| Realm { url: realm, service });
+        HostProfile { largest_body: largest_body.filter(|bytes| *bytes > 0), whole_only, realm }
     }
 }
 
 impl From<HostProfile> for Host {
     fn from(profile: HostProfile) -> Host {
-        let HostProfile { largest_body, whole_only } = profile;
-        Host { largest_body, whole_only }
+        let HostProfile { largest_body, whole_only, realm } = profile;
+        let login = realm.map(|Realm { url, service }| Login { realm: url, service });
+        Host { largest_body, whole_only, login }
     }
 }
 
@@ -163,10 +180,29 @@ mod tests {
         let image = Key::image(&"host.io/app".parse().unwrap(), &Digest::sha256(b"x"));
         assert_eq!(parse(&render(&image, NOW, &Image {}), &image, NOW), Ok(Image {}));
         let host = Key::host(&"host.io".parse().unwrap());
-        for largest_body in [None, Some(4 << 20)] {
-            let value = Host { largest_body, whole_only: true };
+        let login = |service: Option<&str>| {
+            let service = service.map(str::to_owned);
+            Some(Login { realm: "https://auth.host.io/token".to_owned(), service })
+        };
+        for (largest_body, login) in
+            [(None, None), (Some(4 << 20), login(None)), (None, login(Some("host.io")))]
+        {
+            let value = Host { largest_body, whole_only: true, login };
             assert_eq!(parse(&render(&host, NOW, &value), &host, NOW), Ok(value));
         }
+    }
+
+    #[test]
+    fn a_record_of_before_is_read() {
+        let host = Key::host(&"host.io".parse().unwrap());
+        let json = format!(
+            r#"{{"subject":"host.io","written":{NOW},"value":{{"largest_body":7,"whole_only":true}}}}"#
+        );
+        let record = format!("{MAGIC} {VERSION} {} {json}\n", checksum(&json));
+        let value = Host { largest_body: Some(7), whole_only: true, login: None };
+        assert_eq!(parse(record.as_bytes(), &host, NOW), Ok(value.clone()));
+        // What knows nothing of it either is written as it was.
+        assert_eq!(render(&host, NOW, &value), record.as_bytes());
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Who decides what a request to one registry carries: a credential, a token, or nothing.
 
+mod recall;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use windlass_oci::{Registry, Repository, RepositoryName};
 
 use super::authorization::{Basis, Held, Token};
@@ -21,9 +23,10 @@ use crate::http::{Body, Http, Request};
 
 /// The login at one registry, shared by all requests to it.
 ///
-/// Nothing is asked in advance: the first 401 says what the registry wants, and from then on a
-/// request has its authorization before it is sent. Nothing is tried twice in here either: what a
-/// token server refuses or cannot answer goes to the caller, who decides about retries.
+/// The first 401 says what the registry wants, and from then on a request has its authorization
+/// before it is sent. Nothing is asked in advance, but for a token where one was had the last time.
+/// Nothing is tried twice in here either: what a token server refuses or cannot answer goes to the
+/// caller, who decides about retries.
 pub struct Authenticator {
     http: Http,
     registry: Registry,
@@ -139,6 +142,11 @@ impl Authenticator {
 
     fn plain_http(&self) -> bool {
         self.plain_http.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is known what the registry wants at `repository`: nothing is sent along before.
+    pub fn knows(&self, repository: &Repository) -> bool {
+        self.known().way(repository.name()).is_some()
     }
 
     /// What to send along with a request about `repository` that needs `scopes`, from what is
@@ -303,24 +311,30 @@ impl Authenticator {
             },
             (None, Way::Basic) => return Ok(None),
             (None, Way::Bearer(server)) => {
-                let token = self.token(server, repository, &wanted, older_than, needed_for).await?;
+                let fetch = self.fetch(server, repository, &wanted);
+                let token = self.token(server, &wanted, older_than, needed_for, fetch).await?;
                 (token.header.clone(), Basis::Token(token))
             }
         };
+        Ok(Some(self.carrying(header, basis, scopes)))
+    }
+
+    /// What a request carries that needs `scopes`.
+    fn carrying(&self, header: HeaderValue, basis: Basis, scopes: &Scopes) -> Authorization {
         // Asking may have shown that some are not to be had.
         let wanted = self.known().wanted_for(scopes);
         let lacks_scopes = !wanted.cover(scopes);
-        Ok(Some(Authorization { header, basis, scopes: wanted, lacks_scopes, refusals: 0 }))
+        Authorization { header, basis, scopes: wanted, lacks_scopes, refusals: 0 }
     }
 
     /// A token of a number above `older_than`, whoever fetches it.
     async fn token(
         &self,
         server: &TokenServer,
-        repository: &Repository,
         wanted: &Scopes,
         older_than: u64,
         needed_for: Duration,
+        fetch: impl Future<Output = Result<Token, AuthError>>,
     ) -> Result<Token, AuthError> {
         let needed = needed_for.saturating_add(self.options.min_lifetime);
         let is_good =
@@ -336,7 +350,7 @@ impl Authenticator {
                 return Ok(token);
             }
         }
-        flight.get(is_good, self.fetch(server, repository, wanted)).await
+        flight.get(is_good, fetch).await
     }
 
     /// Fetches a token: with the credential there is, once more without the scopes that may be
@@ -398,6 +412,7 @@ impl Authenticator {
             registry: self.registry.clone(),
             problem: "its token cannot stand in a header",
         })?;
+        self.known().granted(server);
         Ok(Token {
             number: self.next_number(),
             header,

@@ -1,7 +1,7 @@
 //! Who we are, to whom: challenges, tokens, and where credentials come from.
 //!
 //! An [`Authenticator`] is the login at one registry. It learns from the first 401 what the
-//! registry wants ([token authentication] or Basic), asks a [`CredentialProvider`] who we are, and
+//! registry wants ([token authentication] or Basic), or recalls it, asks a [`CredentialProvider`] who we are, and
 //! gives requests what they carry.
 //!
 //! Secrets are in [`Secret`]s, which show nothing of themselves, and in headers that are marked
@@ -38,3 +38,4 @@ pub use error::{AuthError, AuthFailure, CredentialError, HelperProblem, Refusal}
 pub use helper::Helpers;
 pub use scope::{Scope, Scopes};
 pub use secret::Secret;
+pub use token::Realm;

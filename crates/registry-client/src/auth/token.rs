@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,6 +24,15 @@ pub(super) struct TokenServer {
     pub(super) realm: Uri,
     /// The registry's name there, where it has one.
     pub(super) service: Option<String>,
+}
+
+/// Where tokens for a registry are to be had: no secret, nor of use without one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Realm {
+    /// The token server's URL: https, without a query.
+    pub url: String,
+    /// The registry's name there, where it has one.
+    pub service: Option<String>,
 }
 
 /// What is exchanged for a token.
@@ -56,6 +66,9 @@ pub(super) struct Granted {
 
 /// The largest answer that is read. Tokens with many groups in them have some ten kilobytes.
 pub(super) const LARGEST_ANSWER: usize = 1024 * 1024;
+
+/// Of what is kept for another process, in bytes.
+const LONGEST_REALM: usize = 2048;
 
 /// What a token lives for that does not say, and the least that any does: "the token server
 /// should never return a token with less than 60 seconds to live". It cannot be less, for then
@@ -99,6 +112,15 @@ impl TokenServer {
     /// Its host, with its port where that is written.
     pub(super) fn host(&self) -> &str {
         self.realm.authority().map_or("", |authority| authority.as_str())
+    }
+
+    /// As it is kept for another process, where it may be: a query may hold what was meant for one
+    /// request.
+    pub(super) fn to_realm(&self) -> Option<Realm> {
+        let is_kept = self.realm.scheme() == Some(&Scheme::HTTPS) && self.realm.query().is_none();
+        let realm = Realm { url: self.realm.to_string(), service: self.service.clone() };
+        let length = realm.url.len() + realm.service.as_ref().map_or(0, String::len);
+        (is_kept && length <= LONGEST_REALM).then_some(realm)
     }
 
     /// The request for a token. `registry` stands in for the service's name where that is a must.

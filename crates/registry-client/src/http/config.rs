@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::origin::Origin;
+
 /// How an [`Http`](super::Http) behaves. The defaults are what registries need.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
@@ -83,6 +85,17 @@ pub enum AcceptInvalid {
     Hosts(BTreeSet<String>),
     /// Nobody's are.
     Always,
+}
+
+impl AcceptInvalid {
+    /// Whether the certificate of `origin` is checked.
+    pub(super) fn checks(&self, origin: &Origin) -> bool {
+        match self {
+            AcceptInvalid::Never => true,
+            AcceptInvalid::Hosts(hosts) => !hosts.iter().any(|host| origin.is(host)),
+            AcceptInvalid::Always => false,
+        }
+    }
 }
 
 /// The proxies between here and there, as the environment of a command names them. Hosts on

@@ -118,6 +118,15 @@ impl Http {
         }
     }
 
+    /// Whether the certificate of the host that `authority`, `HOST[:PORT]`, names over https is
+    /// checked.
+    #[must_use]
+    pub fn checks_certificate(&self, authority: &str) -> bool {
+        let uri = format!("https://{authority}/").parse().ok();
+        let origin = uri.and_then(|uri| Origin::of(&uri).ok());
+        origin.is_some_and(|origin| self.0.config.tls.accept_invalid.checks(&origin))
+    }
+
     /// What was exchanged so far with the host that `authority`, `HOST[:PORT]`, names.
     #[must_use]
     pub fn stats(&self, authority: &str) -> Stats {

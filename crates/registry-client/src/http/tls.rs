@@ -29,7 +29,7 @@ use tokio_rustls::TlsConnector;
 use super::certs_d::HostFiles;
 use super::connect::Stream;
 use super::origin::Origin;
-use super::{AcceptInvalid, HttpError, TlsConfig};
+use super::{HttpError, TlsConfig};
 
 /// The TLS of a process.
 pub(super) struct Tls {
@@ -141,12 +141,7 @@ impl Shared {
         origin: &Origin,
         of_host: &[PathBuf],
     ) -> Result<Arc<dyn ServerCertVerifier>, String> {
-        let unchecked = match &self.config.accept_invalid {
-            AcceptInvalid::Never => false,
-            AcceptInvalid::Hosts(hosts) => hosts.iter().any(|host| origin.is(host)),
-            AcceptInvalid::Always => true,
-        };
-        if unchecked {
+        if !self.config.accept_invalid.checks(origin) {
             return Ok(Arc::new(Unchecked(Arc::clone(&self.provider))));
         }
         if !of_host.is_empty() {

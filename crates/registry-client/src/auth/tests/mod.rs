@@ -2,6 +2,7 @@
 //! asked for, for what, and how often.
 
 mod credentials;
+mod recall;
 mod support;
 mod token_server;
 
