@@ -36,7 +36,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     (TESTKIT, &["windlass-oci", "windlass-source", "windlass-registry"]),
     // No product either, but a program for those who want to know.
-    (BENCH, &["windlass-oci", TESTKIT]),
+    (BENCH, &["windlass-oci", "windlass-source", "windlass-image", TESTKIT]),
 ];
 
 /// Outside crates that only some of ours may know. The testkit may know all of them.
