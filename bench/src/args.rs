@@ -43,9 +43,9 @@ pub(crate) struct Args {
     /// Let the connection that is in use after so many MiB stand still for ever, once
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) stall: Option<u64>,
-    /// How long one client may take for a push, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    pub(crate) limit: u64,
+    /// How long one client may take for a push, in seconds, instead of each case's own
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
     /// The windlass to measure; where there is none, it is built as it is released
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) windlass: Option<PathBuf>,
@@ -67,9 +67,9 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// How long one client may take.
-    pub(crate) fn limit(&self) -> Duration {
-        Duration::from_secs(self.limit)
+    /// How long one client may take in a case that gives it so many seconds.
+    pub(crate) fn limit(&self, of_case: u64) -> Duration {
+        Duration::from_secs(self.limit.unwrap_or(of_case))
     }
 }
 

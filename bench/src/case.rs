@@ -21,6 +21,8 @@ pub(crate) struct Case {
     pub(crate) registries: &'static [Kind],
     pub(crate) peers: &'static [Client],
     pub(crate) rounds: u32,
+    /// How long one client may take, in seconds.
+    pub(crate) limit: u64,
     /// Whether the fewest requests are replayed too.
     pub(crate) has_floor: bool,
     pub(crate) reach: &'static [Reach],
@@ -117,6 +119,7 @@ const USUAL: Case = Case {
     registries: REAL,
     peers: &Client::PEERS,
     rounds: USUAL_ROUNDS,
+    limit: 300,
     has_floor: true,
     reach: &[],
 };
@@ -204,7 +207,7 @@ pub(crate) const CASES: &[Case] = &[
         image: four_large_layers,
         tags: 1,
         way: LOOPBACK,
-        peers: QUICK,
+        peers: &[Client::Oras, Client::Crane],
         rounds: 5,
         has_floor: false,
         reach: &[reach(Measure::BestPeer, 1.0), reach(Measure::CpuOfBestPeer, 1.0)],
@@ -216,7 +219,7 @@ pub(crate) const CASES: &[Case] = &[
         image: four_large_layers,
         tags: 1,
         way: LOOPBACK,
-        peers: QUICK,
+        peers: &[Client::Oras, Client::Crane],
         rounds: 5,
         is_tls: true,
         registries: &[Kind::DockerRegistry],
@@ -250,6 +253,8 @@ pub(crate) const CASES: &[Case] = &[
         registries: &[Kind::Serve],
         peers: QUICK,
         rounds: 3,
+        // Who tries the same for ever is not waited for.
+        limit: 40,
         has_floor: false,
         reach: &[reach(Measure::Bytes, 1.03)],
         ..USUAL

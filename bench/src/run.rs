@@ -29,6 +29,8 @@ const STARTUP: &str = "startup";
 const GROWTH: &str = "growth";
 const LOGIN: &str = "login";
 
+/// How long many pushes together may take, in seconds.
+const LONG: u64 = 600;
 /// Fewer would tell nothing.
 const FEW_ROUNDS: u32 = 3;
 
@@ -73,7 +75,7 @@ pub(crate) fn all(args: &Args) -> Result<Report> {
                     windlass: &windlass,
                     crane: crane.map(|(_, program)| program),
                     rounds: few,
-                    limit: args.limit(),
+                    limit: args.limit(LONG),
                 };
                 report.many = report.kept(MANY, many::run(&tools, &mut random, &mut say));
             }
@@ -120,7 +122,7 @@ fn compare(
             clients: &of_case,
             way: way(args, case),
             rounds: args.rounds.unwrap_or(case.rounds),
-            limit: args.limit(),
+            limit: args.limit(case.limit),
         };
         let comparison = compare::run(case, &field, random, &mut say);
         let comparison = report.kept(&format!("{} at {kind}", case.name), comparison);
