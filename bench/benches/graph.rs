@@ -1,6 +1,5 @@
 //! Finding out what an image is made of, with all its bytes in memory. What is then planned is left
 //! out: the plan is private to the push, which asks a registry first.
-#![expect(missing_docs, reason = "criterion_group makes a public function")]
 #![expect(clippy::unwrap_used, reason = "a bench may stop at the first surprise")]
 
 use std::hint::black_box;

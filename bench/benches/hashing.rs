@@ -1,5 +1,4 @@
 //! Digests over bytes at once, and as they arrive.
-#![expect(missing_docs, reason = "criterion_group makes a public function")]
 
 use std::hint::black_box;
 

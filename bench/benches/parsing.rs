@@ -1,6 +1,5 @@
 //! What people type, builders write and registries answer. `Www-Authenticate` is left out: its
 //! parser is private to the registry client.
-#![expect(missing_docs, reason = "criterion_group makes a public function")]
 
 use std::hint::black_box;
 

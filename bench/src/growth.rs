@@ -29,7 +29,7 @@ pub(crate) enum By {
     Blobs,
     /// Tags on an image of one layer.
     Tags,
-    /// `--jobs`, for 64 layers of 20 kB.
+    /// `--jobs`, for 32 layers of 2 MiB.
     Jobs,
     /// MiB of the only layer, without delay.
     Mebibytes,
@@ -74,7 +74,7 @@ impl By {
             // The config is a blob too.
             By::Blobs => builder.layers(usize::try_from(number - 1).unwrap_or(1), 100).build(),
             By::Tags => builder.layers(1, 1000).build(),
-            By::Jobs => builder.layers(64, 20_000).build(),
+            By::Jobs => builder.layers(32, 2 << 20).build(),
             By::Mebibytes => builder.layer(Layer::seeded(seed, number << 20)).build(),
         }
     }
