@@ -70,6 +70,9 @@ pub(crate) fn run(
         let mut peer_is_first = [true, false];
         random.shuffle(&mut peer_is_first);
         for is_peer in peer_is_first {
+            if is_peer && tools.crane.is_none() {
+                continue;
+            }
             let images = images(random.u64(..), if is_peer { PEER_IMAGES } else { IMAGES });
             let who = if is_peer { "crane" } else { "windlass" };
             tell(&format!("many images: round {} of {}, {who}", round + 1, tools.rounds));

@@ -59,6 +59,10 @@ pub(crate) fn all(args: &Args) -> Result<Report> {
         ..Report::default()
     };
     let mut random = fastrand::Rng::with_seed(seed);
+    if let Some(file) = &args.json {
+        // That it cannot be written is not to be heard half an hour later.
+        report.write(file)?;
+    }
 
     let clients = clients(args, &windlass, &mut report);
     for case in CASES.iter().filter(|case| wanted(case.name)) {

@@ -35,7 +35,7 @@ pub(crate) struct Spread {
 }
 
 /// Fewer rounds than that tell nothing of a ratio.
-pub(crate) const LEAST_ROUNDS: usize = 3;
+const LEAST_ROUNDS: usize = 3;
 
 impl Spread {
     /// Of numbers that are there; `None` where there are none.
@@ -57,8 +57,13 @@ impl Spread {
     pub(crate) fn of_ratios(ours: &[Option<f64>], theirs: &[Option<f64>]) -> Option<Spread> {
         let pairs =
             ours.iter().zip(theirs).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?));
-        let ratios: Vec<_> = pairs.collect();
-        if ratios.len() < LEAST_ROUNDS { None } else { Spread::of(ratios) }
+        Spread::of_enough(pairs)
+    }
+
+    /// Of numbers that compare something; `None` where there are too few of them to tell anything.
+    pub(crate) fn of_enough(numbers: impl IntoIterator<Item = f64>) -> Option<Spread> {
+        let numbers: Vec<_> = numbers.into_iter().collect();
+        if numbers.len() < LEAST_ROUNDS { None } else { Spread::of(numbers) }
     }
 }
 

@@ -13,18 +13,21 @@ const MIB: f64 = 1_048_576.0;
 
 /// Many images in one run.
 pub(crate) fn many(text: &mut String, many: &Many) {
+    let (name, images) = (&many.peer_name, many.peer_images);
+    let peer = if many.peer.is_empty() {
+        String::new()
+    } else {
+        format!("; {name} pushed {images} of the images, one process each")
+    };
     let _ = writeln!(
         text,
         "\n### {} images that share 8 of 10 layers, each to a repository of its own\n\n\
-         {}, {}, {} rounds. {:.2} MB in all blobs, each counted once; {} pushed {} of the images, one \
-         process each.\n",
+         {}, {}, {} rounds. {:.2} MB in all blobs, each counted once{peer}.\n",
         many.images,
         many.registry_name,
         way(many.way),
         many.windlass.len(),
         many.distinct as f64 / 1e6,
-        many.peer_name,
-        many.peer_images,
     );
     text.push_str("| an image | time, ms | CPU, ms | requests | writes | sent, kB | peak, MiB |\n");
     text.push_str("|---|---|---|---|---|---|---|\n");
@@ -50,16 +53,16 @@ pub(crate) fn many(text: &mut String, many: &Many) {
         );
     };
     row("windlass", &many.windlass, many.images);
-    row(&many.peer_name, &many.peer, many.peer_images);
-    let ratio = many.against_peer();
-    let _ = writeln!(
-        text,
-        "\nwindlass / {}, an image: {}, wanted ≤ 0.15: {}. Bytes sent / distinct bytes: {}.",
-        many.peer_name,
-        cell(ratio),
-        reached(ratio.map(|ratio| ratio.median <= 0.15)),
-        cell(many.bytes()),
-    );
+    if !many.peer.is_empty() {
+        row(name, &many.peer, images);
+        let ratio = many.against_peer();
+        let verdict = reached(ratio.map(|ratio| ratio.median <= 0.15));
+        let ratio = cell(ratio);
+        let _ = writeln!(text, "\nwindlass / {name}, an image: {ratio}, wanted ≤ 0.15: {verdict}.");
+    }
+    if let Some(bytes) = many.bytes() {
+        let _ = writeln!(text, "\nBytes sent / distinct bytes: {}.", cell(Some(bytes)));
+    }
 }
 
 impl Many {
@@ -76,7 +79,7 @@ impl Many {
     /// What was sent as a multiple of what there is.
     pub(crate) fn bytes(&self) -> Option<Spread> {
         let sent = self.windlass.iter().filter_map(|sample| sample.counts.bytes_up);
-        Spread::of(sent.map(|bytes| bytes as f64 / self.distinct as f64))
+        Spread::of_enough(sent.map(|bytes| bytes as f64 / self.distinct as f64))
     }
 }
 
